@@ -15,13 +15,14 @@ class Started:
 
 def launch(folder, *arguments):
     command = [sys.executable, "-m", "rapport_stack.workbench", "--folder", str(folder), *arguments]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
 
 
 def stop(process):
     if process.poll() is None:
         process.terminate()
-    process.communicate(timeout=15)
+    with process:  # closes its pipes
+        process.wait(timeout=15)
 
 
 def ready(process, folder):

@@ -6,6 +6,9 @@ import httpx
 import pytest
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -186,6 +189,22 @@ def test_without_a_request_the_newest_span_is_last(store):
 )
 async def test_the_receiver_refuses_what_is_not_otlp(http, body, headers, status):
     assert (await http.post("/v1/traces", content=body, headers=headers)).status_code == status
+
+
+async def test_odd_but_valid_spans_are_kept(http):
+    odd = OtlpSpan(trace_id=b"a" * 16, span_id=b"b" * 8, name="odd", kind=99, start_time_unix_nano=1)
+    odd.attributes.add(key="ratio").value.double_value = float("nan")
+    odd.attributes.add(key="nothing")
+    request = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=[odd])])])
+    headers = {"content-type": "application/x-protobuf"}
+    assert (await http.post("/v1/traces", content=request.SerializeToString(), headers=headers)).status_code == 200
+    (kept,) = (await http.get("/traces/last")).json()["spans"]
+    assert (kept["kind"], kept["service"]) == ("unspecified", "unknown")
+    assert kept["attributes"] == {"ratio": "nan", "nothing": None}
+
+    odd.start_time_unix_nano, odd.span_id = 2**64 - 1, b"c" * 8
+    request = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=[odd])])])
+    assert (await http.post("/v1/traces", content=request.SerializeToString(), headers=headers)).status_code == 400
 
 
 async def test_an_unknown_trace_is_404(http):

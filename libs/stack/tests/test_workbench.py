@@ -44,6 +44,15 @@ def test_sigterm_stops_it_cleanly_and_a_restart_keeps_the_address(start_workbenc
     assert (second.bench.url, second.bench.smtp_port) == (first.bench.url, first.bench.smtp_port)
 
 
+def test_it_stops_when_its_lifeline_is_cut(start_workbench):
+    started = start_workbench("--lifeline")
+    started.process.stdin.write("still here\n")
+    started.process.stdin.flush()
+    httpx.get(started.bench.url).raise_for_status()
+    started.process.stdin.close()
+    assert started.process.wait(timeout=15) == 0
+
+
 def test_a_killed_one_is_not_taken_for_a_running_one(start_workbench):
     started = start_workbench()
     started.process.kill()

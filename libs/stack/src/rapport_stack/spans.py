@@ -5,6 +5,7 @@ own and *links* to the requests. The story of a trace follows these links backwa
 """
 
 import json
+import math
 import sqlite3
 import zlib
 from collections import deque
@@ -281,11 +282,11 @@ def decode(body: bytes) -> list[Span]:
             span_id=span.span_id.hex(),
             parent_id=span.parent_span_id.hex() or None,
             name=span.name,
-            kind=KINDS[span.kind],
+            kind=KINDS[span.kind] if 0 <= span.kind < len(KINDS) else "unspecified",
             service=str(_attributes(group.resource.attributes).get("service.name", "unknown")),
             start_ns=span.start_time_unix_nano,
             end_ns=span.end_time_unix_nano,
-            status=STATUSES[span.status.code],
+            status=STATUSES[span.status.code] if 0 <= span.status.code < len(STATUSES) else "unset",
             status_message=span.status.message,
             attributes=_attributes(span.attributes),
             links=tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
@@ -304,7 +305,7 @@ def routes(store: SpanStore) -> list[Route]:
             return PlainTextResponse("this receiver takes application/x-protobuf", 415)
         try:
             store.add(decode(_unpacked(await request.body(), request.headers.get("content-encoding", "identity"))))
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:  # OverflowError: a time that is no time, beyond 63 bits
             return PlainTextResponse(str(error), 400)
         return Response(ExportTraceServiceResponse().SerializeToString(), media_type="application/x-protobuf")
 
@@ -361,6 +362,8 @@ def _value(value: AnyValue) -> Any:
             return [_value(item) for item in value.array_value.values]
         case "kvlist_value":
             return _attributes(value.kvlist_value.values)
+        case "double_value" if not math.isfinite(value.double_value):
+            return str(value.double_value)  # JSON has no word for it
         case "bytes_value":
             return value.bytes_value.hex()
         case kind:

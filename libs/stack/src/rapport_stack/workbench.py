@@ -87,8 +87,17 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(folder: Path, *, port: int = 0, smtp_port: int = 0, links: Mapping[str, str] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT. A port of 0 means the one used last time if it is free, else any free one.
+async def serve(
+    folder: Path,
+    *,
+    port: int = 0,
+    smtp_port: int = 0,
+    links: Mapping[str, str] | None = None,
+    lifeline: int | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, or until the other end of the pipe `lifeline` (a file descriptor) is closed.
+
+    A port of 0 means the one used last time if it is free, else any free one.
 
     `links` (title to URL) are listed on the index page. Raises `PortTakenError`.
     """
@@ -110,6 +119,8 @@ async def serve(folder: Path, *, port: int = 0, smtp_port: int = 0, links: Mappi
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, setattr, server, "should_exit", True)
+        if lifeline is not None:
+            loop.add_reader(lifeline, _hang_up, lifeline, server)
         mail = await mailbox.serve_smtp(inbox, smtp)
         # Both sockets have been listening since _bind, so whoever reads the file can connect at once.
         bench.announce()
@@ -118,6 +129,12 @@ async def serve(folder: Path, *, port: int = 0, smtp_port: int = 0, links: Mappi
         finally:
             bench.withdraw()
             mail.close()
+
+
+def _hang_up(lifeline: int, server: uvicorn.Server) -> None:
+    if not os.read(lifeline, 4096):
+        asyncio.get_running_loop().remove_reader(lifeline)
+        server.should_exit = True
 
 
 def _bind(folder: Path, port: int, smtp_port: int) -> tuple[socket.socket, socket.socket]:
@@ -169,10 +186,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=0, help="HTTP port, 0 for last time's or any")
     parser.add_argument("--smtp-port", type=int, default=0, help="SMTP port, 0 for last time's or any")
     parser.add_argument("--link", action="append", default=[], metavar="TITLE=URL", help="add a link to the index page")
+    parser.add_argument(
+        "--lifeline", action="store_true", help="stop when standard input (a pipe) closes, as when the parent is killed"
+    )
     options = parser.parse_args(arguments)
     links = {title: url for title, _, url in (link.partition("=") for link in options.link)}
     try:
-        asyncio.run(serve(options.folder, port=options.port, smtp_port=options.smtp_port, links=links))
+        asyncio.run(
+            serve(
+                options.folder,
+                port=options.port,
+                smtp_port=options.smtp_port,
+                links=links,
+                lifeline=0 if options.lifeline else None,
+            )
+        )
     except PortTakenError as error:
         raise SystemExit(str(error)) from None
 
