@@ -245,7 +245,13 @@ async def test_a_wrong_master_key_is_an_error_and_never_an_erasure(client, datab
 
 
 async def test_a_server_out_of_reach_is_an_error_and_never_an_erasure():
-    async with AsyncMongoClient("mongodb://127.0.0.1:1", serverSelectionTimeoutMS=50) as client:
+    def hang_up(_reader, writer):
+        writer.close()
+
+    async with (
+        await asyncio.start_server(hang_up, "127.0.0.1", 0) as server,
+        AsyncMongoClient(*server.sockets[0].getsockname(), serverSelectionTimeoutMS=50) as client,
+    ):
         keyring = Keyring(client, kms_providers=MASTER)
         with pytest.raises(KeyringUnavailable):
             await keyring.key("a")
