@@ -1,9 +1,9 @@
 """Every event type there is, the topics they are on, and the way from bytes of any version to today's class."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from pydantic import ValidationError
@@ -109,32 +109,15 @@ class Catalog:
         return newest, data
 
 
+def _events_in(module: ModuleType) -> Iterator[type[Event]]:
+    """The event classes a context module defines; facts shared by several have no type of their own."""
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, Event) and "type" in vars(value):
+            yield value
+
+
 CATALOG = Catalog(
-    (
-        registry.StakeholderRegistered,
-        registry.StakeholderAmended,
-        registry.ConsentGranted,
-        registry.ConsentWithdrawn,
-        registry.StakeholderErased,
-        engagement.ActivityPlanned,
-        engagement.ExerciseOpened,
-        engagement.PromiseMade,
-        engagement.ReplyPublished,
-        engagement.PromiseKept,
-        engagement.PromiseBroken,
-        engagement.ContactLogged,
-        feedback.InstrumentPublished,
-        feedback.WaveOpened,
-        feedback.WaveClosed,
-        feedback.ResponseReceived,
-        measures.MeasureDefined,
-        measures.VerdictChanged,
-        notifications.Subscribed,
-        notifications.Unsubscribed,
-        notifications.MessageSent,
-        notifications.MessageFailed,
-        notifications.MessageSuppressed,
-    ),
+    (event for context in (registry, engagement, feedback, measures, notifications) for event in _events_in(context)),
     UPCASTERS,
     partitions={"feedback.response": 6},
 )

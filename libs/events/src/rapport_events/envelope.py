@@ -118,7 +118,7 @@ class Envelope:
         headers = [("content-type", CONTENT_TYPE.encode()), ("ce_specversion", SPECVERSION.encode())]
         headers.extend((f"ce_{name}", value.encode()) for name, value in self._attributes().items())
         headers.extend((name, value.encode()) for name, value in self._trace().items())
-        return self.partitionkey.encode(), to_json(self.data), headers
+        return self.partitionkey.encode(), to_json(self.data, inf_nan_mode="null"), headers
 
     @classmethod
     def from_kafka(cls, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> Self:

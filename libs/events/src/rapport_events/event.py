@@ -67,11 +67,13 @@ class Event(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        cls.sealed = tuple(
-            name
-            for name, field in cls.model_fields.items()
-            if field.annotation is Sealed or Sealed in get_args(field.annotation)
-        )
+        holding = {
+            name: field.annotation for name, field in cls.model_fields.items() if _holds_sealed(field.annotation)
+        }
+        for name, annotation in holding.items():
+            if annotation not in (Sealed, Sealed | None):
+                raise TypeError(f"{cls.__name__}.{name}: sealed text belongs at the top level, where it is found")
+        cls.sealed = tuple(holding)
         if "type" not in cls.__dict__:
             return  # facts that several events share
         parts = _TYPE.fullmatch(cls.type)
@@ -100,3 +102,11 @@ class Event(BaseModel):
             if path not in self.sealed:
                 raise KeyError(path)
         return self.model_copy(update=dict(sealed)) if sealed else self
+
+
+def _holds_sealed(annotation: Any) -> bool:
+    if annotation is Sealed:
+        return True
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return any(_holds_sealed(field.annotation) for field in annotation.model_fields.values())
+    return any(_holds_sealed(inner) for inner in get_args(annotation))

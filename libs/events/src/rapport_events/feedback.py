@@ -71,10 +71,9 @@ class WaveOpened(Event):
     year: Annotated[int, Field(description="Year of the strategy it reports on; 0 is the baseline year")]
     starts_on: Annotated[date, Field(description="First day in the field")]
     ends_on: Annotated[date, Field(description="Last day in the field")]
-    populations: Annotated[
-        dict[str, int],
-        Field(default_factory=dict, description="Size of the population per segment, where it is finite and known"),
-    ]
+    populations: dict[str, int] = Field(
+        default_factory=dict, description="Size of the population per segment, where it is finite and known"
+    )
     question_versions: Annotated[dict[str, int], Field(description="Version asked, per question code")]
     breaks: Annotated[tuple[str, ...], Field(description="Codes of questions whose series breaks at this wave")] = ()
     synthetic: Synthetic
