@@ -5,16 +5,18 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from rapport_stack import ports, process
 from rapport_stack.errors import PortTakenError, StackError, diagnose
+
+if TYPE_CHECKING:
+    import subprocess
+    from io import TextIOWrapper
 
 READY_WITHIN: Final = 60.0
 ATTEMPTS: Final = 5
@@ -58,7 +60,7 @@ class Member:
     def terminate(self) -> None:
         """Ask the process to end, without waiting."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
+            process.terminate(self._process)
 
     def stop(self, grace: float) -> None:
         """End the process in order, by force after `grace` seconds."""
@@ -176,6 +178,9 @@ class Cluster(ABC):
 
     def stop(self) -> None:
         """End every process in order; the data stays."""
+        # All at once: the last of three would wait for a quorum that has left.
+        for member in self._all:
+            member.terminate()
         for member in self._all:
             member.stop(self._grace)
         self._release_folder()

@@ -38,58 +38,58 @@ class PortTakenError(StackError):
 
 
 MISSING_LIBRARY: Final = re.compile(r"error while loading shared libraries: ([^:\s]+)")
+OLD_C_LIBRARY: Final = re.compile(r"version `(GLIBC\w*_[\d.]+)' not found")
 TAKEN: Final = re.compile(r"Address already in use", re.IGNORECASE)
 DISK_FULL: Final = re.compile(r"No space left on device", re.IGNORECASE)
-OLD_C_LIBRARY: Final = re.compile(r"version `(GLIBC\w*_[\d.]+)' not found")
 
 
 def diagnose(server: str, returncode: int, said: str, log: str) -> StackError:
     """Turn the end of a server into the error a person needs.
 
     Args:
-        server: the server's name for people, such as "mongod".
+        server: the server's name for people, such as "mongod 1".
         returncode: of the process; negative is the signal that ended it.
         said: the end of what it wrote.
         log: where the rest of it is.
     """
     if library := MISSING_LIBRARY.search(said):
-        name = library.group(1)
-        package = LIBRARY_PACKAGES.get(name)
-        install = (
-            f"Install it: apt-get install {package}"
-            if package
-            else f"Find its package: apt-file search {name}, and install that"
-        )
-        return StackError(
-            f"{server} needs the shared library {name}, which this system does not have.",
-            f"{install}. Or set MONGOD_BIN to a mongod that runs here."
-            if server.startswith("mongod")
-            else f"{install}.",
-        )
-    if symbol := OLD_C_LIBRARY.search(said):
-        return StackError(
+        error = _missing_library(server, library.group(1))
+    elif symbol := OLD_C_LIBRARY.search(said):
+        error = StackError(
             f"{server} needs a newer C library ({symbol.group(1)}) than this system has.",
             "Use a system as new as Debian 12 or Ubuntu 22.04, set MONGOD_BIN, or use the stack 'external'.",
         )
-    if returncode in (-signal.SIGILL, 128 + signal.SIGILL):
-        return StackError(
+    elif returncode in (-signal.SIGILL, 128 + signal.SIGILL):
+        error = StackError(
             f"{server} met an instruction that this processor does not have (MongoDB needs AVX).",
-            "Set MONGOD_BIN to a mongod built for this processor (MongoDB 4.4), or use the stack 'external'.",
+            "Set MONGOD_BIN to a mongod built for this processor, or use the stack 'external'.",
         )
-    if TAKEN.search(said):
-        return PortTakenError(
+    elif TAKEN.search(said):
+        error = PortTakenError(
             f"{server} cannot listen: another program has its port.",
             "Stop that program, choose another port, or leave the choice to the stack.",
         )
-    if DISK_FULL.search(said):
-        return StackError(f"{server} stopped because the disk is full.", "Free some space and start again.")
-    if returncode == -signal.SIGKILL:
-        return StackError(
+    elif DISK_FULL.search(said):
+        error = disk_full(f"what {server} stores")
+    elif returncode == -signal.SIGKILL:
+        error = StackError(
             f"{server} was killed from outside while it started.",
             "Free some memory if the kernel did it (see dmesg), and start again.",
         )
-    last = "\n".join(said.strip().splitlines()[-5:])
-    return StackError(f"{server} ended with code {returncode} while it started:\n{last}", f"Its whole log: {log}")
+    else:
+        last = "\n".join(said.strip().splitlines()[-5:])
+        error = StackError(f"{server} ended with code {returncode} while it started:\n{last}", f"Its whole log: {log}")
+    return error
+
+
+def _missing_library(server: str, library: str) -> StackError:
+    package = LIBRARY_PACKAGES.get(library)
+    install = f"apt-get install {package}" if package else f"find its package with apt-file search {library}"
+    other = ", or set MONGOD_BIN to a mongod that runs here" if server.startswith("mongod") else ""
+    return StackError(
+        f"{server} needs the shared library {library}, which this system does not have.",
+        f"To mend it: {install}{other}.",
+    )
 
 
 def disk_full(doing: str) -> StackError:

@@ -8,7 +8,7 @@ from pymongo.errors import ConfigurationError, PyMongoError
 
 from rapport_stack.errors import StackError
 
-PATIENCE = 5.0
+PATIENCE = 2.0
 """Seconds in which an external server must answer."""
 
 

@@ -89,13 +89,6 @@ class KafkaServer(Cluster):
         """The id that the running cluster answers with; a wiped cluster gets a new one."""
         return str(metadata(self._client_ports[0]).cluster_id)
 
-    def stop(self) -> None:
-        """End every node in order; the data stays."""
-        # All at once: the last of three would wait for a quorum that has left.
-        for broker in self.brokers:
-            broker.terminate()
-        super().stop()
-
     def _prepare(self) -> None:
         self._java = find_java()
         self._classpath = ":".join(map(str, kafka_jars(self._settings)))
@@ -178,8 +171,8 @@ class KafkaServer(Cluster):
             # A group may notice a dead member as fast as a fault test wants it.
             "group.min.session.timeout.ms": 1_000,
             # A killed broker may come back under its number as soon as the others have missed it.
-            "broker.heartbeat.interval.ms": 1_000,
-            "broker.session.timeout.ms": 5_000,
+            "broker.heartbeat.interval.ms": 500,
+            "broker.session.timeout.ms": 3_000,
             # Small internals for a small machine.
             "offsets.topic.num.partitions": 4,
             "transaction.state.log.num.partitions": 4,

@@ -71,11 +71,16 @@ def _spawner(pid: int) -> queue.SimpleQueue[Spawn]:
     return waiting
 
 
+def terminate(process: subprocess.Popen[bytes]) -> None:
+    """Ask a spawned program to end (SIGTERM), without waiting; a frozen one is thawed, else it could not hear."""
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
+
+
 def stop(process: subprocess.Popen[bytes], grace: float = 10.0) -> int:
     """End a spawned program: SIGTERM, and SIGKILL to its whole group after `grace` seconds; its return code."""
     if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        process.send_signal(signal.SIGCONT)  # a frozen one cannot hear
+        terminate(process)
         try:
             return process.wait(grace)
         except subprocess.TimeoutExpired:

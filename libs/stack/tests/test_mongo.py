@@ -1,0 +1,77 @@
+"""A real MongoDB that keeps what it was given."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+from rapport_stack import MongoServer
+from rapport_stack.process import until
+
+
+def test_a_transaction_is_all_or_nothing(mongo_uri: str, database_name: str) -> None:
+    with MongoClient(mongo_uri) as client:
+        things = client[database_name].things
+        with client.start_session() as session:
+            with session.start_transaction():
+                things.insert_many([{"_id": 1}, {"_id": 2}], session=session)
+            with pytest.raises(ZeroDivisionError), session.start_transaction():
+                things.insert_one({"_id": 3}, session=session)
+                raise ZeroDivisionError
+        assert [thing["_id"] for thing in things.find()] == [1, 2]
+
+
+def count(server: MongoServer) -> int:
+    with MongoClient(server.uri, serverSelectionTimeoutMS=5_000) as client:
+        return client.kept.things.count_documents({})
+
+
+def test_data_and_ports_stay_until_wiped(tmp_path: Path) -> None:
+    server = MongoServer(tmp_path)
+    with server:
+        first = server.uri
+        with MongoClient(server.uri) as client:
+            client.kept.things.insert_one({})
+    with MongoServer(tmp_path) as again:  # a new handle, as after a new start of the command line
+        assert again.uri == first
+        assert count(again) == 1
+        again.kill()
+        again.start()
+        assert again.uri == first
+        assert count(again) == 1
+    server.wipe()
+    with server:
+        assert server.uri == first
+        assert count(server) == 0
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_data_move_to_other_ports_when_theirs_are_taken(tmp_path: Path, members: int) -> None:
+    with MongoServer(tmp_path, members=members) as server:
+        before = server.ports
+        with MongoClient(server.uri, w="majority") as client:
+            client.kept.things.insert_one({})
+    with socket.create_server(("127.0.0.1", before[0])), MongoServer(tmp_path, members=members) as moved:
+        assert before[0] not in moved.ports
+        assert count(moved) == 1
+
+
+def test_three_members_survive_the_loss_of_the_primary(tmp_path: Path) -> None:
+    with MongoServer(tmp_path, members=3) as server, MongoClient(server.uri, w="majority") as client:
+        client.kept.things.insert_one({})
+        lost = client.primary
+        server.members[server.hosts.index(f"{lost[0]}:{lost[1]}")].kill()
+        assert not server.running
+
+        def written() -> bool:
+            try:
+                client.kept.things.insert_one({})
+            except PyMongoError:
+                return False
+            return True
+
+        assert until(written, seconds=30)
+        server.start()
+        assert server.running
+        assert count(server) == 2
