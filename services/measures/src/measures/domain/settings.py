@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 Frequency = Literal["twice a year", "every two years"]
 Reading = Literal["points", "relative"]
 BaselineTreatment = Literal["published numbers", "estimates"]
+StakeholderDimension = Literal["survey segment", "landscape category"]
 
 
 class InvalidSettings(ValueError):  # noqa: N818 (named as the domain says it)
@@ -52,7 +53,7 @@ class Settings:
     census_smallest_side: int = 2
     baselines_are: BaselineTreatment = "published numbers"
     bi_annual: Frequency = "twice a year"
-    bi_annual_exceptions: Mapping[str, str] = field(default_factory=dict)
+    bi_annual_exceptions: Mapping[str, Frequency] = field(default_factory=dict)
     annual_increase: Decimal = Decimal("0.02")
     annual_increase_reading: Reading = "points"
     floor_amber: Decimal = Decimal("0.02")
@@ -64,7 +65,7 @@ class Settings:
     young_age_band_complaints: str = "18-24"
     ethnic_minority_group: str = "bame"
     ethnic_minority_label: str = "Black, Asian and minority ethnic"
-    stakeholder_group_dimension: str = "survey segment"
+    stakeholder_group_dimension: StakeholderDimension = "survey segment"
     wording_breaks_series: bool = True
     easy_counts: tuple[str, ...] = ("very-easy", "fairly-easy")
     known_baselines: Mapping[str, Decimal] = field(default_factory=dict)
@@ -72,23 +73,26 @@ class Settings:
     linked_measures: Mapping[str, str] = field(default_factory=lambda: {"COR-4": "PPT-1b"})
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("level", Decimal("0.5"), Decimal(1)),
-            ("display_level", Decimal("0.5"), Decimal(1)),
-            ("power", Decimal("0.5"), Decimal(1)),
-            ("too_close", Decimal(0), Decimal(1)),
-            ("maintained_margin", Decimal(-1), Decimal(1)),
-            ("floor_amber", Decimal(-1), Decimal(1)),
-            ("floor_red", Decimal(-1), Decimal(1)),
-            ("annual_increase", Decimal(-1), Decimal(1)),
-        ):
-            if not low < getattr(self, name) < high:
-                raise InvalidSettings(f"{name} lies between {low} and {high}, not {getattr(self, name)}")
-        for name, least in (("version", 1), ("suppression_base", 1), ("census_smallest_side", 1), ("trend_waves", 2)):
-            if getattr(self, name) < least:
-                raise InvalidSettings(f"{name} is at least {least}, not {getattr(self, name)}")
-        if self.floor_red < self.floor_amber:
-            raise InvalidSettings("floor_red lies at or below floor_amber, so its number is at least as large")
+        half, one = Decimal("0.5"), Decimal(1)
+        allowed = {
+            "version is at least 1": self.version >= 1,
+            "level lies between 0.5 and 1": half < self.level < one,
+            "display_level lies between 0.5 and 1": half < self.display_level < one,
+            "power lies between 0.5 and 1": half < self.power < one,
+            "too_close is a share, not 0": 0 < self.too_close < one,
+            "suppression_base is at least 1": self.suppression_base >= 1,
+            "census_smallest_side is at least 1": self.census_smallest_side >= 1,
+            "annual_increase is a share": 0 <= self.annual_increase < one,
+            "maintained_margin is a share": 0 <= self.maintained_margin < one,
+            "floor_amber is a share": 0 <= self.floor_amber < one,
+            "floor_red is a share, at least floor_amber": self.floor_amber <= self.floor_red < one,
+            "trend_waves is at least 2": self.trend_waves >= 2,  # noqa: PLR2004 (two points make a line)
+            "easy_counts names at least one answer": bool(self.easy_counts),
+            "known_baselines are shares": all(0 <= share <= 1 for share in self.known_baselines.values()),
+            "baseline_bases are at least 1": all(base >= 1 for base in self.baseline_bases.values()),
+        }
+        if broken := [rule for rule, holds in allowed.items() if not holds]:
+            raise InvalidSettings("; ".join(broken))
 
     @property
     def error(self) -> float:
