@@ -3,8 +3,12 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import settings
 from measures.domain.cells import WEIGHT_UNIT, Cells
 from measures.domain.definition import Dimension, Group, MeasureDefinition, Rule
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")  # a busy machine is no counterexample
 
 
 @pytest.fixture(scope="session")

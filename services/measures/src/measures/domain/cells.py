@@ -10,7 +10,7 @@ WEIGHT_UNIT = 10_000
 LARGEST_WEIGHT = 20 * WEIGHT_UNIT
 
 
-class InvalidWeight(ValueError):  # noqa: N818 (named as the domain says it)
+class InvalidWeight(ValueError):
     """A weight that is not an integer from 1 to 200,000 (of 1/10,000)."""
 
 

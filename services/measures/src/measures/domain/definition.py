@@ -49,7 +49,8 @@ class Group:
 class MeasureDefinition:
     """One measure. Shares are decimals: 0.37.
 
-    `question_version` and `series` name the wording (AMB9); `against` is the measure of everyone that a floor refers to;
+    `question_version` and `series` name the wording that the baseline belongs to (AMB9); `against` is the measure of
+    everyone that a floor refers to: everyone is taken from the same wave and the same question as the regions;
     `targets` are the shares the source prints for years 1, 2, 3; `baseline_base` is None where the source gives none;
     `flags` are things a reader must know ("baseline unknown", AMB10); `linked` are other readings of it (AMB11).
     """

@@ -12,7 +12,7 @@ BaselineTreatment = Literal["published numbers", "estimates"]
 StakeholderDimension = Literal["survey segment", "landscape category"]
 
 
-class InvalidSettings(ValueError):  # noqa: N818 (named as the domain says it)
+class InvalidSettings(ValueError):
     """A setting that is unknown, of the wrong kind or outside its range."""
 
 
