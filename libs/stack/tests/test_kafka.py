@@ -66,6 +66,7 @@ async def test_data_and_ports_stay_until_wiped(tmp_path: Path) -> None:
 
 async def test_three_brokers_serve_while_one_is_lost(tmp_path: Path) -> None:
     with KafkaServer(tmp_path, brokers=3) as server:
+        assert len(server.pids) == server.bootstrap.count("127.0.0.1:") == 3
         await create(server.bootstrap, "kept", copies=3)
         await produce(server.bootstrap, "kept", b"1")
         server.brokers[0].kill()

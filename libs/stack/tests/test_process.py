@@ -8,16 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from rapport_stack.process import kill, spawn, stop, until
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs (one that has ended and waits for its parent does not)."""
-    stat = Path(f"/proc/{pid}/stat")
-    try:
-        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+from rapport_stack.process import alive, kill, spawn, stop, until
 
 
 def test_output_and_return_code_are_kept(tmp_path: Path) -> None:

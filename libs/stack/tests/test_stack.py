@@ -10,28 +10,36 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 from rapport_stack import KafkaServer, MongoServer, Stack, StackError, StackSettings
-from rapport_stack.process import until
+from rapport_stack.process import alive, until
 
-from .test_process import alive
-
-PARENT = """
+BOTH = """
 import json, sys, threading
 from pathlib import Path
 from rapport_stack import Stack
 
-def run():
-    stack.start()
+with Stack(data=Path(sys.argv[1])) as stack:
     print(json.dumps(stack.mongo.pids + stack.kafka.pids), flush=True)
-
-stack = Stack(data=Path(sys.argv[1]))
-try:
-    run()
-    if sys.argv[2] == "raise":
-        raise RuntimeError("something else went wrong")
     threading.Event().wait()
-finally:
-    if sys.argv[2] != "forget":
-        stack.stop()
+"""
+
+FAILING = """
+import json, sys
+from pathlib import Path
+from rapport_stack import MongoServer
+
+with MongoServer(Path(sys.argv[1])) as mongo:
+    print(json.dumps(mongo.pids), flush=True)
+    raise RuntimeError("something else went wrong")
+"""
+
+FORGETFUL = """
+import json, sys
+from pathlib import Path
+from rapport_stack import MongoServer
+
+mongo = MongoServer(Path(sys.argv[1]))
+mongo.start()
+print(json.dumps(mongo.pids), flush=True)
 """
 
 
@@ -39,7 +47,7 @@ finally:
 def parent(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A program that starts the stack, prints the servers' ids and waits."""
     program = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(tmp_path), "wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", BOTH, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     yield program
     program.kill()
@@ -51,7 +59,7 @@ def servers_of(program: subprocess.Popen[str]) -> list[int]:
     return json.loads(program.stdout.readline())
 
 
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
 def test_no_server_outlives_its_parent(parent: subprocess.Popen[str], ending: signal.Signals) -> None:
     pids = servers_of(parent)
     assert len(pids) == 2
@@ -61,22 +69,12 @@ def test_no_server_outlives_its_parent(parent: subprocess.Popen[str], ending: si
     assert until(lambda: not any(map(alive, pids)), seconds=10)
 
 
-@pytest.mark.parametrize("mode", ["raise", "forget"])
-def test_no_server_outlives_an_error(tmp_path: Path, mode: str) -> None:
-    program = PARENT.replace("threading.Event().wait()", "pass")
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path), mode], capture_output=True, text=True, check=False
-    )
-    pids = json.loads(done.stdout)
-    assert len(pids) == 2
-    assert until(lambda: not any(map(alive, pids)), seconds=10)
-
-
-def test_a_stack_of_three_and_three_starts_as_one(tmp_path: Path) -> None:
-    with Stack(data=tmp_path, mongods=3, brokers=3) as stack:
-        assert len(stack.mongo.pids) == len(stack.kafka.pids) == 3
-        assert stack.endpoints.mongo_uri.count("127.0.0.1:") == 3
-        assert stack.endpoints.kafka_bootstrap.count("127.0.0.1:") == 3
+@pytest.mark.parametrize("program", [FAILING, FORGETFUL])
+def test_no_server_outlives_an_error_or_a_forgotten_stop(tmp_path: Path, program: str) -> None:
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    (pid,) = json.loads(done.stdout)
+    assert until(lambda: not alive(pid), seconds=10)
 
 
 def test_when_one_cannot_start_neither_stays(tmp_path: Path) -> None:

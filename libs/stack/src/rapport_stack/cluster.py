@@ -206,11 +206,11 @@ class Cluster(ABC):
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _await(self, what: str, condition: Callable[[], bool]) -> None:
-        """Wait for the condition as long as every process lives."""
+    def _await(self, what: str, condition: Callable[[], bool], members: Sequence[Member] | None = None) -> None:
+        """Wait for the condition as long as the processes live, all of them unless some are named."""
         deadline = time.monotonic() + READY_WITHIN
         while not condition():
-            for member in self._all:
+            for member in members or self._all:
                 if not member.running:
                     raise member.failure()
             if time.monotonic() > deadline:

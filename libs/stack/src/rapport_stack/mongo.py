@@ -1,6 +1,7 @@
 """Real MongoDB: one mongod, or three, as a replica set on the loopback interface."""
 
 import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -18,7 +19,8 @@ from rapport_stack.errors import StackError
 from rapport_stack.settings import StackSettings
 
 REPLICA_SET: Final = "rapport"
-NOT_INITIATED: Final = 94
+ALREADY_INITIATED: Final = 23
+HOSTS: Final = "rapport-hosts.json"
 PRIMARY: Final = 1
 SECONDARY: Final = 2
 Client = MongoClient[dict[str, Any]]
@@ -105,41 +107,70 @@ class MongoServer(Cluster):
         self._program = find_mongod(self._settings)
         for member in self.members:
             member.data.mkdir(parents=True, exist_ok=True)
+            if not member.running and self._known(member) not in (None, self.hosts):
+                self._move(member)
 
     def _command(self, member: Member) -> Sequence[str | Path]:
+        port = self.ports[self.members.index(member)]
         return [
-            self._program,
-            *("--dbpath", member.data),
-            *("--port", str(self.ports[self.members.index(member)])),
-            *("--bind_ip", ports.LOOPBACK),
-            "--nounixsocket",
+            *self._mongod(member, port),
             *("--replSet", REPLICA_SET),
             *("--oplogSize", "256"),
-            *("--wiredTigerCacheSizeGB", "0.25"),
-            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             # A primary waits so long for its clients to leave; a developer's does not.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
         ]
 
+    def _mongod(self, member: Member, port: int) -> Sequence[str | Path]:
+        return [
+            self._program,
+            *("--dbpath", member.data),
+            *("--port", str(port)),
+            *("--bind_ip", ports.LOOPBACK),
+            "--nounixsocket",
+            *("--wiredTigerCacheSizeGB", "0.25"),
+            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+        ]
+
+    def _known(self, member: Member) -> list[str] | None:
+        """The hosts of the replica set that the member's data belong to, noted beside them."""
+        note = member.data / HOSTS
+        return json.loads(note.read_text()) if note.exists() else None
+
+    def _note(self, member: Member) -> None:
+        (member.data / HOSTS).write_text(json.dumps(self.hosts))
+
+    def _move(self, member: Member) -> None:
+        """Tell a member's data that the set has new ports.
+
+        A member that does not find itself in its own configuration takes part in nothing, so the manual's
+        way to rename hosts is followed: start it alone, correct the stored configuration, stop it.
+        """
+        port = ports.choose(1)[0]
+        member.start(self._mongod(member, port))
+        self._await("an open port", lambda: ports.is_open(port), [member])
+        alone: Client = MongoClient(ports.LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=5_000)
+        with alone:
+            hosts = {f"members.{number}.host": host for number, host in enumerate(self.hosts)}
+            alone["local"]["system.replset"].update_one({"_id": REPLICA_SET}, {"$set": hosts})
+        member.stop(self._grace)
+        self._note(member)
+
     def _assemble(self) -> None:
         self._await("an open port", lambda: all(map(ports.is_open, self.ports)))
-        first: Client = MongoClient(self.hosts[0], directConnection=True, serverSelectionTimeoutMS=2_000)
+        first: Client = MongoClient(self.hosts[0], directConnection=True, serverSelectionTimeoutMS=5_000)
         with first:
-            self._configure(first)
+            if not any(map(self._known, self.members)):
+                self._initiate(first)
             self._await("a writable primary", lambda: self._settled(first))
+        for member in self.members:
+            self._note(member)
 
-    def _configure(self, client: Client) -> None:
-        """Make the members a replica set, or tell an existing one that its ports have changed."""
+    def _initiate(self, client: Client) -> None:
         try:
-            config = client.admin.command("replSetGetConfig")["config"]
-        except OperationFailure as error:
-            if error.code != NOT_INITIATED:
-                raise
             client.admin.command("replSetInitiate", self._config())
-            return
-        if [member["host"] for member in config["members"]] != self.hosts:
-            changed = self._config() | {"version": config["version"] + 1, "term": config["term"]}
-            client.admin.command("replSetReconfig", changed, force=True)
+        except OperationFailure as error:
+            if error.code != ALREADY_INITIATED:  # by a start that ended before it could note it
+                raise
 
     def _config(self) -> dict[str, Any]:
         return {

@@ -95,6 +95,15 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs, anybody's; one that has ended and waits for its parent does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
 def until(condition: Callable[[], bool], *, seconds: float, every: float = 0.02) -> bool:
     """Wait until the condition holds, at most `seconds`; whether it does."""
     deadline = time.monotonic() + seconds
