@@ -40,11 +40,11 @@ _UNAUTHORIZED = 13  # MongoDB's error code
 _LONGEST_CACHE = 60.0
 
 
-class SubjectErased(Exception):  # noqa: N818 - reads as what happened
+class SubjectErased(Exception):
     """The subject's key was destroyed; nothing can be sealed for it any more."""
 
 
-class KeyringUnavailable(Exception):  # noqa: N818 - reads as what happened
+class KeyringUnavailable(Exception):
     """The keyring, or the provider of its master key, cannot be reached: try again, and never read it as "erased"."""
 
 
@@ -54,12 +54,15 @@ class SubjectKeys(ABC):
     def __init__(
         self,
         *,
+        database: str = "keyring",
         cache_seconds: float = _LONGEST_CACHE,
         cache_size: int = 50_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not 0 <= cache_seconds <= _LONGEST_CACHE:
             raise ValueError("a key may be cached for 60 s at most: that is how soon an erasure takes effect")
+        self.database = database
+        """The name of the keyring's database."""
         self._cache_seconds = cache_seconds
         self._cache_size = cache_size
         self._clock = clock
@@ -73,19 +76,8 @@ class SubjectKeys(ABC):
 
     async def keys(self, subjects: Collection[str]) -> dict[str, bytes | None]:
         """The keys of many subjects by one query; raises `KeyringUnavailable`."""
-        found = {subject: entry[0] for subject in subjects if (entry := self._cached(subject)) is not None}
-        missing = [subject for subject in dict.fromkeys(subjects) if subject not in found]
-        if missing:
-            forgotten = self._forgotten
-            stored = await self._stored(missing)
-            for subject in missing:
-                document = stored.get(subject)
-                found[subject] = await self._opened(document)
-                # A subject without any document may get its key the next moment: that is not remembered. And what was
-                # read before an erasure became known here must not outlive it in the cache.
-                if document is not None and forgotten == self._forgotten:
-                    self.remember(subject, found[subject])
-        return found
+        known = await self._known(subjects)
+        return {subject: known.get(subject) for subject in subjects}
 
     async def fresh(self, subject: str) -> tuple[bytes, dict[str, Any] | None]:
         """The key to seal with, and the document to insert into `keys` in the caller's transaction.
@@ -93,17 +85,21 @@ class SubjectKeys(ABC):
         The document is None when the subject already has its key. Two writers that make a key for one subject at the
         same time collide on `_id`: the loser is run again and finds the winner's key. Raises `SubjectErased`.
         """
-        if (entry := self._cached(subject)) is not None:
-            key = entry[0]
-        elif (document := (await self._stored([subject])).get(subject)) is not None:
-            key = await self._opened(document)
-            self.remember(subject, key)
-        else:
-            key = os.urandom(_KEY_BYTES)
-            return key, {"_id": subject, "key": await self._wrap(key), "wrapped_by": _DATA_KEY}
-        if key is None:
-            raise SubjectErased("the subject was erased")
-        return key, None
+        return (await self.fresh_all([subject]))[subject]
+
+    async def fresh_all(self, subjects: Collection[str]) -> dict[str, tuple[bytes, dict[str, Any] | None]]:
+        """`fresh` for many subjects by one query. Raises `SubjectErased` where one of them was erased."""
+        made: dict[str, tuple[bytes, dict[str, Any] | None]] = {}
+        known = await self._known(subjects)
+        for subject in dict.fromkeys(subjects):
+            if subject not in known:
+                new = os.urandom(_KEY_BYTES)
+                made[subject] = new, {"_id": subject, "key": await self._wrap(new), "wrapped_by": _DATA_KEY}
+            elif (key := known[subject]) is not None:
+                made[subject] = key, None
+            else:
+                raise SubjectErased("the subject was erased")
+        return made
 
     def remember(self, subject: str, key: bytes | None) -> None:
         """Cache a key whose document has been committed; None for a subject known to be erased."""
@@ -138,6 +134,20 @@ class SubjectKeys(ABC):
         digest = hmac.digest(self._blind, text.encode(), hashlib.sha256)
         return urlsafe_b64encode(digest[:_BLIND_BYTES]).rstrip(b"=").decode()
 
+    async def _known(self, subjects: Collection[str]) -> dict[str, bytes | None]:
+        """Keys, and None for the erased; a subject that never had a document is not among them."""
+        known = {subject: entry[0] for subject in subjects if (entry := self._cached(subject)) is not None}
+        missing = [subject for subject in dict.fromkeys(subjects) if subject not in known]
+        if missing:
+            forgotten = self._forgotten
+            for subject, document in (await self._stored(missing)).items():
+                key = None if document["key"] is None else await self._unwrap(document["key"])
+                known[subject] = key
+                # What was read before an erasure became known here must not outlive it in the cache.
+                if forgotten == self._forgotten:
+                    self.remember(subject, key)
+        return known
+
     def _cached(self, subject: str) -> tuple[bytes | None] | None:
         """A one-tuple with the key (None: erased), or None when the cache does not know."""
         entry = self._cache.get(subject)
@@ -149,11 +159,6 @@ class SubjectKeys(ABC):
             return None
         self._cache.move_to_end(subject)
         return (key,)
-
-    async def _opened(self, document: Mapping[str, Any] | None) -> bytes | None:
-        if document is None or document["key"] is None:
-            return None
-        return await self._unwrap(document["key"])
 
     @abstractmethod
     async def open(self) -> None:
@@ -194,7 +199,7 @@ class Keyring(SubjectKeys):
         cache_size: int = 50_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(cache_seconds=cache_seconds, cache_size=cache_size, clock=clock)
+        super().__init__(database=database, cache_seconds=cache_seconds, cache_size=cache_size, clock=clock)
         self._provider = next(iter(kms_providers))
         self._master_key_spec = master_key_spec
         # Keys are read where they are written; a secondary that lags would make a living subject look erased.

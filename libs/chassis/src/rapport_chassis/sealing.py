@@ -20,7 +20,7 @@ _NONCE_BYTES = 12  # NIST SP 800-38D: 96 bits, drawn at random; a person's key s
 _TAG_BYTES = 16
 
 
-class SealBroken(ValueError):  # noqa: N818 - reads as what happened
+class SealBroken(ValueError):
     """The token was altered, moved to another field or owner, or belongs to another key."""
 
 

@@ -1,0 +1,221 @@
+"""From a route to a use case and back: `run` for what changes something, `query` for what reads, `each` for imports.
+
+A route is three lines: parse, `await run(use_case, command, view=View.of)`, done. Here, and once, live the unit of
+work, the commit, the second attempt after a lost race, the Idempotency-Key record in the same transaction and the
+answer that is stored with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel, TypeAdapter
+
+from rapport_chassis.errors import Conflict, PreconditionFailed, Unavailable
+from rapport_chassis.http.idempotency import IdempotencyReused, fingerprint, key_of
+from rapport_chassis.http.preconditions import etag
+from rapport_chassis.runtime import ATTEMPTS, IDEMPOTENCY
+from rapport_chassis.unit_of_work import Circumstances, new_id
+from rapport_chassis.write_set import ABSENT, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from rapport_chassis.access import Principal
+    from rapport_chassis.runtime import Runtime
+    from rapport_chassis.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one command of many."""
+
+    result: Any = None
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class Runner:
+    """Runs use cases on behalf of one request. `principal` is None on public routes."""
+
+    runtime: Runtime
+    request: Request
+    principal: Principal | None
+    correlation: str = field(default_factory=new_id)
+
+    async def run(
+        self,
+        use_case: Callable[[Any, Any], Awaitable[Any]],
+        command: Any,
+        *,
+        view: Callable[[Any], Any] | None = None,
+        status: int | None = None,
+        expect: Mapping[str, int] | None = None,
+    ) -> Response:
+        """The use case, its commit and its answer.
+
+        `expect` (document id -> version, from If-Match) makes a lost race the client's: 412. Without it the use case
+        is run again. With an Idempotency-Key the answer is stored in the same transaction and given again to whoever
+        repeats the request; the same key with another request is refused (422).
+        """
+        self._admit()
+        key = await self._idempotency_key()
+        for attempt in range(ATTEMPTS):
+            if key is not None and (stored := await self._stored_answer(key)) is not None:
+                return stored
+            unit = self._unit(expect)
+            result = await use_case(command, unit)
+            write_set = await unit.write_set()
+            answer = self._answer(result, view, status)
+            if key is not None:
+                write_set.writes.append(self._record(key, answer, unit))
+            try:
+                await self.runtime.commit(write_set)
+            except Conflict:
+                if expect:
+                    raise PreconditionFailed("it was changed in the meantime: read it again") from None
+                if attempt == ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(0.002 * 2**attempt)
+                continue
+            unit.committed()
+            return answer
+        raise AssertionError("unreachable")
+
+    async def query(
+        self,
+        use_case: Callable[[Any, Any], Awaitable[Any]],
+        question: Any,
+        *,
+        view: Callable[[Any], Any] | None = None,
+    ) -> Response:
+        """A read: the same without a commit."""
+        result = await use_case(question, self._unit(None))
+        return self._answer(result, view, None)
+
+    async def each(
+        self,
+        use_case: Callable[[Any, Any], Awaitable[Any]],
+        commands: Sequence[Any],
+    ) -> list[Outcome]:
+        """Many commands in one transaction; where that is refused, each in its own. Outcomes in the order given."""
+        self._admit()
+        unit = self._unit(None)
+        outcomes: list[Outcome] = []
+        for command in commands:
+            mark = unit.mark()
+            try:
+                outcomes.append(Outcome(result=await use_case(command, unit)))
+            except Exception as error:  # noqa: BLE001 - a refused row is an answer, what is no row's fault is raised below
+                self._raise_if_not_the_rows(error)
+                unit.back_to(mark)
+                outcomes.append(Outcome(error=error))
+        try:
+            await self.runtime.commit(await unit.write_set())
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 - one of them is refused by the store: find out which
+            return list(await asyncio.gather(*(self._alone(use_case, command) for command in commands)))
+        unit.committed()
+        return outcomes
+
+    async def _alone(self, use_case: Callable[[Any, Any], Awaitable[Any]], command: Any) -> Outcome:
+        for attempt in range(ATTEMPTS):
+            unit = self._unit(None)
+            try:
+                result = await use_case(command, unit)
+                await self.runtime.commit(await unit.write_set())
+            except Conflict as error:
+                if attempt == ATTEMPTS - 1:
+                    return Outcome(error=error)
+                continue
+            except Exception as error:  # noqa: BLE001 - as above
+                self._raise_if_not_the_rows(error)
+                return Outcome(error=error)
+            unit.committed()
+            return Outcome(result=result)
+        raise AssertionError("unreachable")
+
+    def _raise_if_not_the_rows(self, error: Exception) -> None:
+        if isinstance(error, Unavailable) or not self.runtime.knows(error):
+            raise error
+
+    def _admit(self) -> None:
+        """Refuse writes while the events of earlier ones pile up: 503 beats a journal that grows without end."""
+        self.runtime.gate.admit()
+
+    def _unit(self, expect: Mapping[str, int] | None) -> UnitOfWork:
+        return self.runtime.unit(
+            Circumstances(
+                source=f"urn:rapport:{self.runtime.name}",
+                actor=self.principal.subject if self.principal else "anonymous",
+                correlation=self.correlation,
+                expected=expect or {},
+            ),
+        )
+
+    def _answer(self, result: Any, view: Callable[[Any], Any] | None, status: int | None) -> Response:
+        shown = view(result) if view else result
+        code = status or getattr(self.request.scope.get("route"), "status_code", None) or 200
+        headers = {}
+        version = getattr(result, "version", 0)
+        if isinstance(version, int) and hasattr(result, "id"):
+            headers["ETag"] = etag(version)
+        if shown is None:
+            return Response(status_code=204, headers=headers)
+        body = shown.model_dump_json() if isinstance(shown, BaseModel) else TypeAdapter(type(shown)).dump_json(shown)
+        return Response(body, status_code=code, headers=headers, media_type="application/json")
+
+    async def _idempotency_key(self) -> tuple[str, str] | None:
+        key = key_of(self.request)
+        if key is None:
+            return None
+        actor = self.principal.subject if self.principal else ""
+        id_ = hashlib.sha256(f"{actor}\x00{key}".encode()).hexdigest()
+        return id_, fingerprint(self.request.method, self.request.url.path, await self.request.body())
+
+    async def _stored_answer(self, key: tuple[str, str]) -> Response | None:
+        id_, print_ = key
+        stored = await self.runtime.documents.get(IDEMPOTENCY, id_)
+        if stored is None:
+            return None
+        if stored["fingerprint"] != print_:
+            raise IdempotencyReused("this Idempotency-Key was used for another request")
+        headers = {**stored["headers"], "Idempotency-Replayed": "true"}
+        return Response(
+            stored["body"].encode(), status_code=stored["status"], headers=headers, media_type="application/json"
+        )
+
+    def _record(self, key: tuple[str, str], answer: Response, unit: UnitOfWork) -> Write:
+        id_, print_ = key
+        kept = {name: answer.headers[name] for name in ("ETag", "Location") if name in answer.headers}
+        document = {
+            "_id": id_,
+            "fingerprint": print_,
+            "status": answer.status_code,
+            "headers": kept,
+            "body": bytes(answer.body).decode(),
+            "expires_at": unit.now + timedelta(hours=self.runtime.settings.idempotency_hours),
+        }
+        return Write(IDEMPOTENCY, id_, document, ABSENT)
+
+
+def _runner(request: Request) -> Runner:
+    return Runner(request.app.state.runtime, request, getattr(request.state, "principal", None))
+
+
+def _run(runner: Annotated[Runner, Depends(_runner)]) -> Any:
+    return runner.run
+
+
+def _query(runner: Annotated[Runner, Depends(_runner)]) -> Any:
+    return runner.query
+
+
+def _each(runner: Annotated[Runner, Depends(_runner)]) -> Any:
+    return runner.each

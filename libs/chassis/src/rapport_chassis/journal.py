@@ -1,0 +1,202 @@
+"""The journal: a service's outbox that is kept.
+
+An event is written here in the transaction that changes the state it tells of. The relay sends what is unsent and
+notes every batch it sent, with its numbers; an entry stays after it was sent, so that an empty Kafka cluster can be
+filled again with the same numbers, a figure explained and a projection rebuilt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.partitioner import murmur2
+from pymongo import ASCENDING, DESCENDING, ReadPreference
+from pymongo.errors import DuplicateKeyError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+from rapport_events.catalog import TOPICS
+
+from rapport_chassis.documents import Index
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from pymongo.asynchronous.collection import AsyncCollection
+    from pymongo.asynchronous.database import AsyncDatabase
+    from rapport_events.envelope import Envelope
+
+JOURNAL = "journal"
+BATCHES = "journal_batches"
+REPUBLISH = "journal_republish"
+
+INDEXES = (
+    Index(JOURNAL, ("pos",), partial={"unsent": True}),
+    Index(JOURNAL, ("key", "pos")),
+    Index(JOURNAL, ("expires_at",), expire_after=0),
+    Index(BATCHES, ("topic", "partition", "-first")),
+)
+
+MAX_EVENT_BYTES = 900_000
+"""A record and its headers must stay below the brokers' message.max.bytes (1 MiB)."""
+
+
+class EventTooLarge(ValueError):
+    """An event that no broker would take is refused in the request, so that the relay can never get stuck on it."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """One partition of one topic."""
+
+    topic: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.number}"
+
+
+def partition_of(topic: str, key: str) -> int:
+    """Kafka's own rule (murmur2 over the key), computed by us so that the journal knows it before the broker does."""
+    return int((murmur2(key.encode()) & 0x7FFFFFFF) % TOPICS[topic].partitions)
+
+
+def entry(envelope: Envelope, topic: str, pos: int) -> dict[str, Any]:
+    """The journal's document of an event. `pos` orders the events of an aggregate: microseconds, never repeating.
+
+    Raises EventTooLarge.
+    """
+    _, value, _ = envelope.to_kafka()
+    if len(value) > MAX_EVENT_BYTES:
+        raise EventTooLarge(f"the event would be {len(value)} bytes, {MAX_EVENT_BYTES} are allowed")
+    return {
+        "_id": envelope.id,
+        "topic": topic,
+        "partition": partition_of(topic, envelope.partitionkey),
+        "pos": pos,
+        "key": envelope.partitionkey,
+        "envelope": envelope.structured(),
+        "unsent": True,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events that were given the numbers `first`, `first` + 1 … of their partition, in the order of `ids`."""
+
+    partition: Partition
+    first: int
+    ids: tuple[str, ...]
+    offset: int | None = None
+    """Where the brokers put the first of them; None while the batch is in flight."""
+
+    @property
+    def next(self) -> int:
+        return self.first + len(self.ids)
+
+
+class Journal:
+    """The relay's view of a service's journal in MongoDB."""
+
+    def __init__(
+        self,
+        database: AsyncDatabase[dict[str, Any]],
+        keep: Mapping[str, timedelta] = MappingProxyType({}),
+    ) -> None:
+        """`keep`: how long a topic's sent events stay; a topic that is not named keeps them for ever."""
+        self._keep = keep
+
+        def majority(name: str) -> AsyncCollection[dict[str, Any]]:
+            return database[name].with_options(
+                read_concern=ReadConcern("majority"),
+                write_concern=WriteConcern("majority", j=True),
+                read_preference=ReadPreference.PRIMARY,
+            )
+
+        self._entries = majority(JOURNAL)
+        self._batches = majority(BATCHES)
+        self._republish = majority(REPUBLISH)
+
+    async def unsent(self, limit: int) -> list[dict[str, Any]]:
+        """What is committed and not yet sent, in the order of `pos`."""
+        return await self._entries.find({"unsent": True}).sort("pos", ASCENDING).limit(limit).to_list()
+
+    async def backlog(self, cap: int) -> tuple[int, int | None]:
+        """How many are unsent (counted up to `cap`), and the `pos` (µs) of the oldest."""
+        oldest = await self._entries.find_one({"unsent": True}, {"pos": 1}, sort=[("pos", ASCENDING)])
+        if oldest is None:
+            return 0, None
+        return await self._entries.count_documents({"unsent": True}, limit=cap), oldest["pos"]
+
+    async def entries(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The entries of these ids, in this order; one whose time of keeping has passed is left out."""
+        found = {e["_id"]: e async for e in self._entries.find({"_id": {"$in": list(ids)}})}
+        return [found[i] for i in ids if i in found]
+
+    async def last_batch(self, partition: Partition) -> Batch | None:
+        found = await self._batches.find_one(
+            {"topic": partition.topic, "partition": partition.number},
+            sort=[("first", DESCENDING)],
+        )
+        return _batch(found) if found else None
+
+    async def batches(self, partition: Partition, *, first_from: int = 1) -> list[Batch]:
+        """Every batch that holds the number `first_from` or a later one, in order."""
+        cursor = self._batches.find({"topic": partition.topic, "partition": partition.number}).sort("first", ASCENDING)
+        return [b async for b in _batches(cursor) if b.next > first_from]
+
+    async def reserve(self, batch: Batch) -> bool:
+        """Take the batch's numbers. False where another relay has them: the unique id is the compare-and-set."""
+        try:
+            await self._batches.insert_one(
+                {
+                    "_id": f"{batch.partition}/{batch.first:012d}",
+                    "topic": batch.partition.topic,
+                    "partition": batch.partition.number,
+                    "first": batch.first,
+                    "ids": list(batch.ids),
+                    "offset": None,
+                },
+            )
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def finish(self, batch: Batch, offset: int) -> None:
+        """The brokers have the batch. Its entries leave the index of the unsent first, so a crash only resends."""
+        sent: dict[str, Any] = {"$unset": {"unsent": ""}}
+        if (stay := self._keep.get(batch.partition.topic)) is not None:
+            sent["$set"] = {"expires_at": datetime.now(UTC) + stay}
+        await self._entries.update_many({"_id": {"$in": list(batch.ids)}}, sent)
+        await self._batches.update_one({"_id": f"{batch.partition}/{batch.first:012d}"}, {"$set": {"offset": offset}})
+
+    async def ask_republish(self, partition: Partition, first: int) -> None:
+        """Leave word for the relay to send everything from this number again."""
+        await self._republish.update_one(
+            {"_id": str(partition)},
+            {"$set": {"topic": partition.topic, "partition": partition.number}, "$min": {"first": first}},
+            upsert=True,
+        )
+
+    async def asked_republish(self) -> list[tuple[Partition, int]]:
+        return [(Partition(d["topic"], d["partition"]), d["first"]) async for d in self._republish.find()]
+
+    async def republished(self, partition: Partition, first: int) -> None:
+        await self._republish.delete_one({"_id": str(partition), "first": first})
+
+
+def _batch(document: dict[str, Any]) -> Batch:
+    return Batch(
+        Partition(document["topic"], document["partition"]),
+        document["first"],
+        tuple(document["ids"]),
+        document["offset"],
+    )
+
+
+async def _batches(cursor: Any) -> Any:
+    async for document in cursor:
+        yield _batch(document)

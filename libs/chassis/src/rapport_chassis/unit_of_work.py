@@ -1,0 +1,439 @@
+"""The unit of work: what one use case reads, changes and tells, handed back as one write-set.
+
+There is one object per document within a unit, so that a later event of a consumed batch sees what an earlier one
+changed, and a document is serialised once however often it was touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, overload
+
+import uuid_utils
+from pydantic import TypeAdapter
+from rapport_events.envelope import Envelope
+from rapport_events.event import Sealed
+
+from rapport_chassis import journal, telemetry
+from rapport_chassis.errors import PreconditionFailed
+from rapport_chassis.sealing import ERASED, SealBroken, open_sealed, seal
+from rapport_chassis.write_set import ABSENT, ANY, Write, WriteSet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rapport_events.event import Event
+
+    from rapport_chassis.documents import Document, Documents
+
+
+class Aggregate(Protocol):
+    """What a repository keeps: a dataclass of the domain with an id and the version it was read with (0: new)."""
+
+    id: str
+    version: int
+
+
+T = TypeVar("T", bound=Aggregate)
+
+
+class Keys(Protocol):
+    """The part of the keyring a unit of work needs (see `keyring.Keyring`)."""
+
+    database: str
+
+    async def keys(self, subjects: Sequence[str]) -> dict[str, bytes | None]: ...
+
+    async def fresh_all(self, subjects: Sequence[str]) -> Mapping[str, tuple[bytes, Document | None]]: ...
+
+    def remember(self, subject: str, key: bytes) -> None: ...
+
+    def forget(self, subject: str) -> None: ...
+
+    def tombstone(self, subject: str) -> Document: ...
+
+    def blind(self, text: str) -> str: ...
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562): sorted by time, without meaning."""
+    return str(uuid_utils.uuid7())
+
+
+class repository(Generic[T]):  # noqa: N801 - reads as a declaration: `stakeholders = repository("stakeholders", ...)`
+    """Declares a repository on a unit of work.
+
+    `sealed` names the fields that hold a person's words or address: clear text in the domain object, sealed under
+    the key of the subject named by `subject` in the document, "erased" once that key is gone.
+    """
+
+    def __init__(self, collection: str, kind: type[T], *, sealed: tuple[str, ...] = (), subject: str = "id") -> None:
+        self.collection = collection
+        self.kind = kind
+        self.sealed = sealed
+        self.subject = subject
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, unit: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, unit: UnitOfWork, owner: type) -> Repository[T]: ...
+
+    def __get__(self, unit: UnitOfWork | None, owner: type) -> Self | Repository[T]:
+        if unit is None:
+            return self
+        found: Repository[T] | None = unit.repositories.get(self.name)
+        if found is None:
+            found = unit.repositories[self.name] = Repository(unit, self)
+        return found
+
+
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+class Repository(Generic[T]):
+    """The documents of one collection as objects of the domain, within one unit of work."""
+
+    def __init__(self, unit: UnitOfWork, declared: repository[T]) -> None:
+        self._unit = unit
+        self._declared = declared
+        self._adapter: TypeAdapter[T] = _adapter(declared.kind)
+        self._loaded: dict[str, T] = {}
+        self._changed: dict[str, T] = {}
+        self._removed: dict[str, T] = {}
+
+    async def get(self, id_: str) -> T | None:
+        """The object, or None. Raises PreconditionFailed where the request named another version (If-Match)."""
+        if id_ in self._removed:
+            return None
+        if id_ in self._loaded:
+            return self._loaded[id_]
+        document = await self._unit.documents.get(self._declared.collection, id_)
+        if document is None:
+            return None
+        self._unit.check_expected(id_, document["version"])
+        return (await self._objects([document]))[0]
+
+    async def find(
+        self,
+        where: Mapping[str, Any],
+        *,
+        sort: str = "id",
+        descending: bool = False,
+        after: Sequence[Any] | None = None,
+        limit: int | None = None,
+    ) -> list[T]:
+        """Stored objects that fit `where`; an object changed in this unit is given as changed, its place is not."""
+        documents = await self._unit.documents.find(
+            self._declared.collection,
+            _stored(where),
+            sort=_stored_name(sort),
+            descending=descending,
+            after=after,
+            limit=limit,
+        )
+        return [found for found in await self._objects(documents) if found.id not in self._removed]
+
+    async def count(self, where: Mapping[str, Any]) -> int:
+        """How many stored documents fit `where`; changes of this unit are not counted."""
+        return await self._unit.documents.count(self._declared.collection, _stored(where))
+
+    def add(self, found: T) -> None:
+        """A new object; that its id is taken shows at the commit, as a Conflict."""
+        self._loaded[found.id] = self._changed[found.id] = found
+
+    def save(self, found: T) -> None:
+        """Write the object, provided that the stored version still is the one it was read with."""
+        self._changed[found.id] = found
+
+    def remove(self, found: T) -> None:
+        self._loaded.pop(found.id, None)
+        self._changed.pop(found.id, None)
+        self._removed[found.id] = found
+
+    async def _objects(self, documents: Sequence[Document]) -> list[T]:
+        await self._unit.learn_keys(
+            [d[_stored_name(self._declared.subject)] for d in documents] if self._declared.sealed else [],
+        )
+        return [self._object(document) for document in documents]
+
+    def _object(self, document: Document) -> T:
+        id_: str = document["_id"]
+        if id_ in self._loaded:
+            return self._loaded[id_]
+        values = {**document, "id": id_}
+        self._unit.positions[id_] = max(values.pop("pos", 0), self._unit.positions.get(id_, 0))
+        del values["_id"]
+        for path in self._declared.sealed:
+            if values.get(path) is not None:
+                owner = f"{self._declared.collection}/{id_}"
+                values[path] = self._unit.opened(values[self._declared.subject], values[path], owner, path)
+        found = self._adapter.validate_python(values)
+        self._loaded[id_] = found
+        return found
+
+    def subjects(self) -> set[str]:
+        """The subjects whose keys are needed to write what was changed."""
+        names = self._declared.sealed
+        return {
+            str(getattr(found, self._declared.subject))
+            for found in self._changed.values()
+            if any(getattr(found, name) not in (None, ERASED) for name in names)
+        }
+
+    def ids(self) -> set[str]:
+        return set(self._changed)
+
+    def writes(self, positions: Mapping[str, int]) -> list[Write]:
+        """The documents to write. From here on the objects carry the version that will be stored."""
+        collection = self._declared.collection
+        writes = []
+        for id_, found in self._changed.items():
+            expected = found.version
+            found.version += 1
+            writes.append(Write(collection, id_, self._document(found, positions.get(id_)), expected))
+        writes.extend(
+            Write(collection, id_, None, found.version) for id_, found in self._removed.items() if found.version
+        )
+        return writes
+
+    def advance(self) -> None:
+        """After the commit nothing waits to be written."""
+        self._changed.clear()
+        self._removed.clear()
+
+    def mark(self) -> tuple[Any, ...]:
+        return dict(self._loaded), dict(self._changed), dict(self._removed)
+
+    def back_to(self, mark: tuple[Any, ...]) -> None:
+        self._loaded, self._changed, self._removed = (dict(part) for part in mark)
+
+    def _document(self, found: T, position: int | None) -> Document:
+        document: Document = self._adapter.dump_python(found, mode="json")
+        document["_id"] = document.pop("id")
+        known = position if position is not None else self._unit.positions.get(found.id)
+        if known:
+            document["pos"] = known
+        for path in self._declared.sealed:
+            if document[path] not in (None, ERASED):
+                subject = str(getattr(found, self._declared.subject))
+                owner = f"{self._declared.collection}/{found.id}"
+                document[path] = seal(
+                    self._unit.known_keys[subject], document[path], subject=subject, owner=owner, path=path
+                )
+        return document
+
+
+def _stored_name(name: str) -> str:
+    return "_id" if name == "id" else name
+
+
+def _stored(where: Mapping[str, Any]) -> dict[str, Any]:
+    return {_stored_name(name): condition for name, condition in where.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event that a use case emitted, with the id and trace context it will carry."""
+
+    event: Event
+    id: str
+    context: tuple[str | None, str | None]
+    cause: Envelope | None
+
+
+@dataclass(slots=True)
+class Circumstances:
+    """What surrounds a unit of work: made once, so that a second attempt at the commit tells the same story."""
+
+    source: str
+    actor: str
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    correlation: str = field(default_factory=new_id)
+    expected: Mapping[str, int] = field(default_factory=dict)
+    """Versions that the client named with If-Match, by document id."""
+
+
+class UnitOfWork:
+    """Base of a service's own unit of work, which declares its repositories as class attributes."""
+
+    def __init__(self, documents: Documents, keyring: Keys, circumstances: Circumstances) -> None:
+        self.documents = documents
+        self.keyring = keyring
+        self.circumstances = circumstances
+        self.repositories: dict[str, Repository[Any]] = {}
+        self.positions: dict[str, int] = {}
+        self.known_keys: dict[str, bytes] = {}
+        self.consumed: Envelope | None = None
+        self.told: list[Told] = []
+        self.extra: list[Write] = []
+        self._lost: set[str] = set()
+        self._new_keys: dict[str, bytes] = {}
+        self._erased: list[str] = []
+
+    @property
+    def now(self) -> datetime:
+        """The one time of this unit, UTC."""
+        return self.circumstances.now
+
+    @property
+    def actor(self) -> str:
+        """Who acts: the subject of the token, or the service itself for what it consumes and for its clocks."""
+        return self.circumstances.actor
+
+    @property
+    def cause(self) -> str | None:
+        """The id of the event being consumed."""
+        return self.consumed.id if self.consumed else None
+
+    @property
+    def events(self) -> list[Event]:
+        """What was emitted so far."""
+        return [told.event for told in self.told]
+
+    def new_id(self) -> str:
+        return new_id()
+
+    def emit(self, event: Event) -> str:
+        """Tell the world, and return the id the event will carry.
+
+        Its aggregate must be written in the same unit, which is what orders its events.
+        """
+        self.told.append(Told(event, new_id(), telemetry.inject(), self.consumed))
+        return self.told[-1].id
+
+    def erase(self, subject: str) -> None:
+        """Destroy the subject's key in this unit's transaction: whatever is sealed under it can never be read again."""
+        self._erased.append(subject)
+
+    def blind(self, text: str) -> str:
+        """A keyed hash for finding personal data without keeping it in clear."""
+        return self.keyring.blind(text)
+
+    async def reveal(self, sealed: Sealed, path: str) -> str:
+        """The clear text of a sealed field of the event being consumed, or "erased"."""
+        if self.consumed is None:
+            raise RuntimeError("reveal reads the event being consumed, and there is none")
+        await self.learn_keys([sealed.subject])
+        return self.opened(sealed.subject, sealed.token, self.consumed.id, path)
+
+    async def count_parked(self, topic: str, data: Mapping[str, Any]) -> int:
+        """How many letters of a topic, dead or parked, hold these values in their data."""
+        return await self.documents.count(
+            "dead_letters",
+            {"topic": topic, **{f"envelope.data.{name}": value for name, value in data.items()}},
+        )
+
+    # What the chassis needs of it ------------------------------------------------------------------------------------
+
+    def check_expected(self, id_: str, version: int) -> None:
+        wanted = self.circumstances.expected.get(id_)
+        if wanted is not None and wanted != version:
+            raise PreconditionFailed(f"the version is {version}, not {wanted}: read it again before changing it")
+
+    async def learn_keys(self, subjects: Sequence[str]) -> None:
+        missing = [s for s in dict.fromkeys(subjects) if s not in self.known_keys and s not in self._lost]
+        if missing:
+            for subject, key in (await self.keyring.keys(missing)).items():
+                if key is None:
+                    self._lost.add(subject)
+                else:
+                    self.known_keys[subject] = key
+
+    def opened(self, subject: str, token: str, owner: str, path: str) -> str:
+        key = self.known_keys.get(subject)
+        if key is None or token == ERASED:
+            return ERASED
+        try:
+            return open_sealed(key, token, subject=subject, owner=owner, path=path)
+        except SealBroken:
+            # A key that is not the one it was sealed with is a key that is gone.
+            return ERASED
+
+    async def write_set(self) -> WriteSet:
+        """Everything this unit changes. Raises EventTooLarge, SubjectErased; RuntimeError for an event without home."""
+        keys = await self._needed_keys()
+        result = WriteSet()
+        positions: dict[str, int] = {}
+        homes = {id_ for repo in self.repositories.values() for id_ in repo.ids()}
+        now_us = int(self.now.timestamp() * 1_000_000)
+        for told in self.told:
+            aggregate = told.event.aggregate_id()
+            if aggregate not in homes:
+                raise RuntimeError(f"{told.event.type} was emitted, but its aggregate was not written")
+            position = max(now_us, positions.get(aggregate, self.positions.get(aggregate, 0)) + 1)
+            positions[aggregate] = position
+            result.journal.append(self._entry(told, position))
+        for repo in self.repositories.values():
+            result.writes.extend(repo.writes(positions))
+        result.writes.extend(keys)
+        result.writes.extend(self.extra)
+        return result
+
+    def committed(self) -> None:
+        """Go on after the commit with what is stored now."""
+        for subject, key in self._new_keys.items():
+            self.keyring.remember(subject, key)
+        for subject in self._erased:
+            self.keyring.forget(subject)
+        for repo in self.repositories.values():
+            repo.advance()
+        self.told.clear()
+        self.extra.clear()
+        self._new_keys.clear()
+        self._erased.clear()
+
+    def mark(self) -> tuple[Any, ...]:
+        """A point to return to when one of several commands is refused (see `back_to`)."""
+        return len(self.told), {name: repo.mark() for name, repo in self.repositories.items()}
+
+    def back_to(self, mark: tuple[Any, ...]) -> None:
+        """Forget what was added since `mark`; a refused command must not have changed an object that was there."""
+        told, repositories = mark
+        del self.told[told:]
+        for name, repo in self.repositories.items():
+            repo.back_to(repositories.get(name, ({}, {}, {})))
+
+    def _entry(self, told: Told, position: int) -> Document:
+        event = told.event
+        sealed = {}
+        for path, text in event.sealed_fields():
+            if text.clear is not None:
+                key = self.known_keys[text.subject]
+                token = seal(key, text.clear, subject=text.subject, owner=told.id, path=path)
+                sealed[path] = Sealed(subject=text.subject, token=token)
+        envelope = Envelope.of(
+            event.with_sealed(sealed) if sealed else event,
+            id=told.id,
+            source=self.circumstances.source,
+            time=self.now,
+            correlationid=told.cause.correlationid if told.cause else self.circumstances.correlation,
+            causationid=told.cause.id if told.cause else None,
+            traceparent=told.context[0],
+            tracestate=told.context[1],
+        )
+        return journal.entry(envelope, event.topic, position)
+
+    async def _needed_keys(self) -> list[Write]:
+        subjects = {s for repo in self.repositories.values() for s in repo.subjects()}
+        subjects |= {f.subject for told in self.told for _, f in told.event.sealed_fields() if f.clear is not None}
+        writes = []
+        for subject, (key, document) in (
+            await self.keyring.fresh_all(sorted(subjects - self.known_keys.keys()))
+        ).items():
+            self.known_keys[subject] = key
+            if document is not None:
+                self._new_keys[subject] = key
+                writes.append(Write("keys", subject, document, ABSENT, self.keyring.database))
+        writes.extend(
+            Write("keys", subject, self.keyring.tombstone(subject), ANY, self.keyring.database)
+            for subject in self._erased
+        )
+        return writes
