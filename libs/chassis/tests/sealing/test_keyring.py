@@ -108,6 +108,23 @@ async def test_a_subject_erased_before_it_ever_had_a_key_gets_none(ring):
     assert await ring.keyring.key("a") is None
 
 
+async def test_keys_for_many_subjects_come_together(ring):
+    kept = await ring.give("a")
+    made = await ring.keyring.fresh_all(["a", "b", "c", "b"])
+    assert made["a"] == (kept, None)
+    assert [made[subject][1]["_id"] for subject in "bc"] == ["b", "c"]
+    await ring.commit(ring.keyring.tombstone("c"))
+    with pytest.raises(SubjectErased):
+        await ring.keyring.fresh_all(["a", "b", "c"])
+
+
+async def test_an_erased_subject_gets_no_key_even_where_nothing_is_cached():
+    keyring = MemoryKeyring(cache_seconds=0)
+    keyring.documents["a"] = keyring.tombstone("a")
+    with pytest.raises(SubjectErased):
+        await keyring.fresh("a")
+
+
 async def test_an_erasure_takes_effect_within_a_minute_where_nobody_tells_of_it(ring, clock):
     key = await ring.give("a")
     assert await ring.keyring.key("a") == key
