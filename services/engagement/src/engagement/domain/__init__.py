@@ -1,0 +1,1 @@
+"""Rules of engagement: what was done, promised and answered. Standard library only."""

@@ -1,0 +1,87 @@
+"""Log a contact with stakeholders."""
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+from rapport_events.engagement import ContactLogged
+from rapport_events.event import Sealed
+
+from engagement.domain.contact import Contact, check_held, subject_of
+from engagement.domain.delivery_plan import ActivityUnknown
+from engagement.domain.exercise import Exercise, ExerciseUnknown
+from engagement.domain.participation import Level, Method, Mode, Nature
+from engagement.domain.stakeholder import check_participants, shared_region, synthetic_of
+from engagement.usecases import MOST_PARTICIPANTS, Code, Command, Id, Ids, Unit
+
+
+class LogContact(Command):
+    participants: Ids = Field(min_length=1, max_length=MOST_PARTICIPANTS, description="Stakeholders who took part")
+    region: Code | None = Field(default=None, description="Absent: the participants' own, where they share one")
+    level: Level
+    nature: Nature
+    mode: Mode
+    method: Method
+    held_on: date = Field(description="Day on which it took place, not in the future")
+    notes: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] | None = Field(
+        default=None, description="Sealed: erased with the participant, or with the last of several"
+    )
+    exercise_id: Id | None = Field(default=None, description="Exercise it was part of")
+    activity_id: Id | None = Field(default=None, description="Activity of the delivery plan it is evidence for")
+    synthetic: bool | None = Field(default=None, description="Absent: as the participants are")
+
+
+async def log_contact(command: LogContact, unit: Unit) -> Contact:
+    """Raises UnknownParticipants, ErasedParticipants, ExerciseUnknown, ActivityUnknown, ImpossibleDate, MixedData."""
+    check_held(command.held_on, unit.now)
+    participants = await unit.stakeholders.find({"id": {"in": command.participants}})
+    check_participants(command.participants, participants)
+    exercise = await _exercise(command.exercise_id, unit)
+    if command.activity_id is not None and await unit.activities.get(command.activity_id) is None:
+        raise ActivityUnknown(f"the delivery plan has no activity {command.activity_id}")
+    sources = [participant.synthetic for participant in participants]
+    synthetic = synthetic_of(command.synthetic, [*sources, exercise.synthetic] if exercise else sources)
+    id_ = unit.new_id()
+    contact = Contact(
+        id=id_,
+        subject=subject_of(id_, command.participants),
+        participants=command.participants,
+        region=command.region or shared_region(participants),
+        level=command.level,
+        nature=command.nature,
+        mode=command.mode,
+        method=command.method,
+        held_on=command.held_on,
+        notes=command.notes,
+        exercise_id=command.exercise_id,
+        activity_id=command.activity_id,
+        synthetic=synthetic,
+        logged_at=unit.now,
+        logged_by=unit.actor,
+    )
+    unit.contacts.add(contact)
+    unit.emit(
+        ContactLogged(
+            contact_id=contact.id,
+            stakeholder_ids=contact.participants,
+            region=contact.region,
+            level=contact.level,
+            nature=contact.nature,
+            mode=contact.mode,
+            method=contact.method,
+            exercise_id=contact.exercise_id,
+            held_on=contact.held_on,
+            notes=Sealed.of(contact.subject, contact.notes) if contact.notes is not None else None,
+            synthetic=contact.synthetic,
+        ),
+    )
+    return contact
+
+
+async def _exercise(id_: str | None, unit: Unit) -> Exercise | None:
+    if id_ is None:
+        return None
+    exercise = await unit.exercises.get(id_)
+    if exercise is None:
+        raise ExerciseUnknown(f"there is no exercise {id_}")
+    return exercise
