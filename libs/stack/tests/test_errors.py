@@ -13,7 +13,7 @@ from threading import Thread
 import pytest
 from rapport_stack import KafkaServer, MongoServer, PortTakenError, Stack, StackError, StackSettings
 from rapport_stack.errors import diagnose
-from rapport_stack.jars import Jar, kafka_jars, pinned
+from rapport_stack.jars import Jar, kafka_folder, kafka_jars, pinned
 from rapport_stack.mongo import find_mongod
 from rapport_stack.ports import choose
 
@@ -93,7 +93,7 @@ def test_fixed_port_taken(tmp_path: Path, server: type[MongoServer] | type[Kafka
 
 
 def test_two_servers_on_one_folder(tmp_path: Path) -> None:
-    with MongoServer(tmp_path), pytest.raises(StackError, match=f"already runs .* process {os.getpid()}"):
+    with MongoServer(tmp_path), pytest.raises(StackError, match=rf"already runs .* process {os.getpid()}"):
         MongoServer(tmp_path).start()
 
 
@@ -104,7 +104,7 @@ def test_running_data_is_not_wiped(tmp_path: Path) -> None:
 
 def test_no_network_for_the_first_download(settings: StackSettings) -> None:
     unreachable = replace(settings, maven_repository="http://127.0.0.1:9/maven2")
-    with pytest.raises(StackError, match="could not be downloaded from http://127.0.0.1:9/maven2") as refusal:
+    with pytest.raises(StackError, match=r"could not be downloaded from http://127\.0\.0\.1:9/maven2") as refusal:
         kafka_jars(unreachable)
     assert "first start needs a network" in refusal.value.cure
 
@@ -133,7 +133,7 @@ def test_a_changed_jar_is_refused(settings: StackSettings, repository: str) -> N
     changed = replace(settings, maven_repository=repository)
     with pytest.raises(StackError, match="is not the file it should be"):
         kafka_jars(changed, pinned()[:2])
-    assert [path.name for path in (settings.cache / "kafka-jars").iterdir()] == []
+    assert [path.name for path in kafka_folder(settings).iterdir()] == []
 
 
 def test_a_right_jar_is_kept_and_needs_no_network_again(settings: StackSettings, repository: str) -> None:

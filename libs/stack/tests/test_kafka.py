@@ -21,7 +21,7 @@ async def topics(bootstrap: str) -> list[str]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        return await admin.list_topics()
+        return list(await admin.list_topics())
     finally:
         await admin.close()
 

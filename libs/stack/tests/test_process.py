@@ -36,7 +36,7 @@ def test_a_program_outlives_the_thread_that_asked_for_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("deaf", [False, True])
-def test_stop_is_heard_or_enforced(tmp_path: Path, deaf: bool) -> None:
+def test_stop_is_heard_or_enforced(tmp_path: Path, *, deaf: bool) -> None:
     log = tmp_path / "log"
     program = spawn(["sh", "-c", f"{'trap : TERM;' if deaf else ''} echo ready; while :; do sleep 0.1; done"], log=log)
     assert until(lambda: "ready" in log.read_text(), seconds=10)

