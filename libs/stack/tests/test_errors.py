@@ -92,6 +92,19 @@ def test_fixed_port_taken(tmp_path: Path, server: type[MongoServer] | type[Kafka
         server(tmp_path, fixed_ports=ports).start()
 
 
+def test_a_chosen_port_lost_to_a_faster_program_is_replaced(tmp_path: Path, settings: StackSettings) -> None:
+    real, tried = find_mongod(settings), tmp_path / "tried"
+    loses_once = f'if [ -e {tried} ]; then exec {real} "$@"; fi; touch {tried}; echo Address already in use; exit 48'
+    mongod = script(tmp_path / "mongod", loses_once)
+    server = MongoServer(tmp_path / "mongo", settings=replace(settings, mongod=mongod))
+    server.launch()
+    first = server.ports
+    server.await_ready()
+    assert server.running
+    assert server.ports != first
+    server.stop()
+
+
 def test_two_servers_on_one_folder(tmp_path: Path) -> None:
     with MongoServer(tmp_path), pytest.raises(StackError, match=rf"already runs .* process {os.getpid()}"):
         MongoServer(tmp_path).start()

@@ -209,16 +209,21 @@ class Cluster(ABC):
     def _await(self, what: str, condition: Callable[[], bool], members: Sequence[Member] | None = None) -> None:
         """Wait for the condition as long as the processes live, all of them unless some are named."""
         deadline = time.monotonic() + READY_WITHIN
+        # First who has died: the port that opens may be the one of the program that took it from them.
+        self._refuse_dead(members or self._all)
         while not condition():
-            for member in members or self._all:
-                if not member.running:
-                    raise member.failure()
+            self._refuse_dead(members or self._all)
             if time.monotonic() > deadline:
                 raise StackError(
                     f"{self.brand} runs but {what} did not come within {READY_WITHIN:.0f} seconds.",
                     f"See its logs: {self.folder}/*/server.log",
                 )
             time.sleep(0.02)
+
+    def _refuse_dead(self, members: Sequence[Member]) -> None:
+        for member in members:
+            if not member.running:
+                raise member.failure()
 
     def _take_folder(self) -> None:
         if self._lock is not None:

@@ -221,7 +221,7 @@ class KafkaServer(Cluster):
         """Whether every broker knows every other, and so takes requests."""
         try:
             answers = [metadata(port) for port in self._client_ports]
-        except OSError:
+        except (OSError, ValueError, struct.error):  # nothing, or no Kafka, has answered yet
             return False
         return all(len(answer.brokers) == len(self.brokers) and answer.controller_id > 0 for answer in answers)
 

@@ -158,10 +158,16 @@ class MongoServer(Cluster):
     def _assemble(self) -> None:
         self._await("an open port", lambda: all(map(ports.is_open, self.ports)))
         first: Client = MongoClient(self.hosts[0], directConnection=True, serverSelectionTimeoutMS=5_000)
-        with first:
-            if not any(map(self._known, self.members)):
-                self._initiate(first)
-            self._await("a writable primary", lambda: self._settled(first))
+        try:
+            with first:
+                if not any(map(self._known, self.members)):
+                    self._initiate(first)
+                self._await("a writable primary", lambda: self._settled(first))
+        except PyMongoError as error:
+            self._refuse_dead(self.members)
+            raise StackError(
+                f"MongoDB does not answer as it should: {error}", f"See its logs: {self.folder}"
+            ) from error
         for member in self.members:
             self._note(member)
 
