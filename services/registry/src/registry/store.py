@@ -1,0 +1,21 @@
+"""What is kept, and how it is found."""
+
+from rapport_chassis.documents import Index
+from rapport_chassis.unit_of_work import UnitOfWork, repository
+
+from registry.domain.stakeholder import Reference, Stakeholder
+
+
+class Registry(UnitOfWork):
+    """The unit of work of this service."""
+
+    stakeholders = repository("stakeholders", Stakeholder, sealed=("name", "email", "phone", "reference"))
+    references = repository("references", Reference)
+
+
+INDEXES = (
+    Index("stakeholders", ("region", "id")),
+    Index("stakeholders", ("category", "subtype", "id")),
+    Index("stakeholders", ("segment", "category", "subtype", "synthetic", "erased_on", "id")),
+    Index("stakeholders", ("name_index", "id")),
+)

@@ -1,0 +1,32 @@
+"""Note that a stakeholder no longer agrees to be reached for a purpose on a channel."""
+
+from rapport_events.registry import ConsentWithdrawn
+
+from registry.domain.consent import Channel, Proof, Purpose
+from registry.domain.stakeholder import Stakeholder
+from registry.usecases import Command, Id, Unit
+from registry.usecases.read_stakeholder import read_stakeholder
+
+
+class WithdrawConsent(Command):
+    stakeholder_id: Id
+    purpose: Purpose
+    channel: Channel
+    proof: Proof
+
+
+async def withdraw_consent(command: WithdrawConsent, unit: Unit) -> Stakeholder:
+    """Withdrawing twice changes nothing and tells nothing. Raises StakeholderNotFound, StakeholderGone, ConsentNeverGranted."""
+    stakeholder = await read_stakeholder(command.stakeholder_id, unit)
+    stakeholder.check_present()
+    if stakeholder.withdraw(command.purpose, command.channel, command.proof, unit.now):
+        unit.stakeholders.save(stakeholder)
+        unit.emit(
+            ConsentWithdrawn(
+                stakeholder_id=stakeholder.id,
+                purpose=command.purpose,
+                channel=command.channel,
+                withdrawn_at=unit.now,
+            ),
+        )
+    return stakeholder
