@@ -6,8 +6,10 @@ changed, and a document is serialised once however often it was touched.
 
 from __future__ import annotations
 
+import secrets
+import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, overload
 
@@ -37,6 +39,8 @@ class Aggregate(Protocol):
 
 
 T = TypeVar("T", bound=Aggregate)
+
+_DAY_US = 86_400_000_000
 
 
 class Keys(Protocol):
@@ -160,7 +164,11 @@ class Repository(Generic[T]):
 
     async def _objects(self, documents: Sequence[Document]) -> list[T]:
         await self._unit.learn_keys(
-            [d[_stored_name(self._declared.subject)] for d in documents] if self._declared.sealed else [],
+            [
+                d[_stored_name(self._declared.subject)]
+                for d in documents
+                if any(d.get(name) is not None for name in self._declared.sealed)
+            ],
         )
         return [self._object(document) for document in documents]
 
@@ -247,6 +255,7 @@ class Told:
     id: str
     context: tuple[str | None, str | None]
     cause: Envelope | None
+    coarse: bool = False
 
 
 @dataclass(slots=True)
@@ -301,13 +310,18 @@ class UnitOfWork:
     def new_id(self) -> str:
         return new_id()
 
-    def emit(self, event: Event) -> str:
+    def emit(self, event: Event, *, coarse: bool = False, traced: bool = True) -> str:
         """Tell the world, and return the id the event will carry.
 
         Its aggregate must be written in the same unit, which is what orders its events.
+
+        `coarse`: no time finer than the day (UTC) is kept of the event. Its time is midnight, its id and correlation
+        are random (UUIDv4), its `pos` is anywhere in the following day. `traced=False`: no trace context either, so
+        that nothing leads to the request it came from. What stays is the order in which events reach the log.
         """
-        self.told.append(Told(event, new_id(), telemetry.inject(), self.consumed))
-        return self.told[-1].id
+        id_ = str(uuid.uuid4()) if coarse else new_id()
+        self.told.append(Told(event, id_, telemetry.inject() if traced else (None, None), self.consumed, coarse))
+        return id_
 
     def erase(self, subject: str) -> None:
         """Destroy the subject's key in this unit's transaction: whatever is sealed under it can never be read again."""
@@ -368,7 +382,8 @@ class UnitOfWork:
             aggregate = told.event.aggregate_id()
             if aggregate not in homes:
                 raise RuntimeError(f"{told.event.type} was emitted, but its aggregate was not written")
-            position = max(now_us, positions.get(aggregate, self.positions.get(aggregate, 0)) + 1)
+            earliest = self._sometime_tomorrow() if told.coarse else now_us
+            position = max(earliest, positions.get(aggregate, self.positions.get(aggregate, 0)) + 1)
             positions[aggregate] = position
             result.journal.append(self._entry(told, position))
         for repo in self.repositories.values():
@@ -401,6 +416,19 @@ class UnitOfWork:
         for name, repo in self.repositories.items():
             repo.back_to(repositories.get(name, ({}, {}, {})))
 
+    def _today(self) -> datetime:
+        return self.now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def _sometime_tomorrow(self) -> int:
+        """A `pos` that tells the day only. Not in the past, or what was just written would look long unsent."""
+        tomorrow = self._today() + timedelta(days=1)
+        return int(tomorrow.timestamp()) * 1_000_000 + secrets.randbelow(_DAY_US)
+
+    def _correlation(self, told: Told) -> str:
+        if told.coarse:
+            return str(uuid.uuid4())
+        return told.cause.correlationid if told.cause else self.circumstances.correlation
+
     def _entry(self, told: Told, position: int) -> Document:
         event = told.event
         sealed = {}
@@ -413,8 +441,8 @@ class UnitOfWork:
             event.with_sealed(sealed) if sealed else event,
             id=told.id,
             source=self.circumstances.source,
-            time=self.now,
-            correlationid=told.cause.correlationid if told.cause else self.circumstances.correlation,
+            time=self._today() if told.coarse else self.now,
+            correlationid=self._correlation(told),
             causationid=told.cause.id if told.cause else None,
             traceparent=told.context[0],
             tracestate=told.context[1],
