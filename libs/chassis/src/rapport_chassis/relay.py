@@ -121,6 +121,9 @@ class Relay:
         for partition, first in await self.journal.asked_republish():
             await self.resend(partition, first)
             await self.journal.republished(partition, first)
+        for partition in self.partitions:
+            # Before looking for what is unsent, never after: a batch finished in between would be sent under two numbers.
+            await self._tail(partition)
         waiting = await self.journal.unsent(self.limit)
         by_partition: dict[Partition, list[dict[str, Any]]] = {}
         for entry in waiting:
@@ -170,7 +173,7 @@ class Relay:
                     break
 
     async def _send_new(self, partition: Partition, entries: list[dict[str, Any]]) -> int:
-        tail = await self._tail(partition)
+        tail = self._tails[partition]
         if tail is not None and tail.offset is None:
             # Another relay's batch, or ours from before a crash: the next one may only follow a finished one.
             await self._send(tail)

@@ -5,17 +5,17 @@ work, the commit, the second attempt after a lost race, the Idempotency-Key reco
 answer that is stored with it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, TypeAdapter
 
+from rapport_chassis.access import Principal
 from rapport_chassis.errors import Conflict, PreconditionFailed, Unavailable
 from rapport_chassis.http.idempotency import IdempotencyReused, fingerprint, key_of
 from rapport_chassis.http.preconditions import etag
@@ -24,9 +24,6 @@ from rapport_chassis.unit_of_work import Circumstances, new_id
 from rapport_chassis.write_set import ABSENT, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-
-    from rapport_chassis.access import Principal
     from rapport_chassis.runtime import Runtime
     from rapport_chassis.unit_of_work import UnitOfWork
 
@@ -39,11 +36,47 @@ class Outcome:
     error: Exception | None = None
 
 
+class Run(Protocol):
+    """See `Runner.run`."""
+
+    async def __call__(
+        self,
+        use_case: Callable[[Any, Any], Awaitable[Any]],
+        command: Any,
+        *,
+        view: Callable[[Any], Any] | None = None,
+        status: int | None = None,
+        expect: Mapping[str, int] | None = None,
+    ) -> Response: ...
+
+
+class Query(Protocol):
+    """See `Runner.query`."""
+
+    async def __call__(
+        self,
+        use_case: Callable[[Any, Any], Awaitable[Any]],
+        question: Any,
+        *,
+        view: Callable[[Any], Any] | None = None,
+    ) -> Response: ...
+
+
+class Each(Protocol):
+    """See `Runner.each`."""
+
+    async def __call__(
+        self,
+        use_case: Callable[[Any, Any], Awaitable[Any]],
+        commands: Sequence[Any],
+    ) -> list[Outcome]: ...
+
+
 @dataclass(slots=True)
 class Runner:
     """Runs use cases on behalf of one request. `principal` is None on public routes."""
 
-    runtime: Runtime
+    runtime: "Runtime"
     request: Request
     principal: Principal | None
     correlation: str = field(default_factory=new_id)
@@ -149,7 +182,7 @@ class Runner:
         """Refuse writes while the events of earlier ones pile up: 503 beats a journal that grows without end."""
         self.runtime.gate.admit()
 
-    def _unit(self, expect: Mapping[str, int] | None) -> UnitOfWork:
+    def _unit(self, expect: Mapping[str, int] | None) -> "UnitOfWork":
         return self.runtime.unit(
             Circumstances(
                 source=f"urn:rapport:{self.runtime.name}",
@@ -191,7 +224,7 @@ class Runner:
             stored["body"].encode(), status_code=stored["status"], headers=headers, media_type="application/json"
         )
 
-    def _record(self, key: tuple[str, str], answer: Response, unit: UnitOfWork) -> Write:
+    def _record(self, key: tuple[str, str], answer: Response, unit: "UnitOfWork") -> Write:
         id_, print_ = key
         kept = {name: answer.headers[name] for name in ("ETag", "Location") if name in answer.headers}
         document = {
@@ -209,13 +242,22 @@ def _runner(request: Request) -> Runner:
     return Runner(request.app.state.runtime, request, getattr(request.state, "principal", None))
 
 
-def _run(runner: Annotated[Runner, Depends(_runner)]) -> Any:
+def run(runner: Annotated[Runner, Depends(_runner)]) -> Run:
+    """The dependency behind `Run`."""
     return runner.run
 
 
-def _query(runner: Annotated[Runner, Depends(_runner)]) -> Any:
+def query(runner: Annotated[Runner, Depends(_runner)]) -> Query:
+    """The dependency behind `Query`."""
     return runner.query
 
 
-def _each(runner: Annotated[Runner, Depends(_runner)]) -> Any:
+def each(runner: Annotated[Runner, Depends(_runner)]) -> Each:
+    """The dependency behind `RunEach`."""
     return runner.each
+
+
+def principal(request: Request) -> Principal:
+    """The dependency behind `Caller`."""
+    found: Principal = request.state.principal
+    return found

@@ -1,0 +1,269 @@
+"""Logs: one line an event, the same for our own words and for those of the libraries.
+
+What may stand in a line is a list of what is allowed: plain values, short and without control characters; anything else
+shows as its type. An exception shows as its class and where it was raised, without local values, and without its text
+unless its class says `loggable = True`: drivers quote documents in theirs.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import sys
+from datetime import date
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+import structlog
+from opentelemetry.trace import get_current_span
+from structlog.stdlib import ProcessorFormatter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import TextIO
+
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+REDACTED = "[redacted]"
+
+_LONGEST = 500
+_MOST = 20  # elements of a list, entries of a mapping, frames of an exception
+_DEEPEST = 3
+_LARGEST_NUMBER = 2**53  # beyond it a JSON reader may round
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+_BREAKS = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
+# Control characters, lone surrogates, and what is invisible or turns the direction of what follows.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_PERSONAL_TEXT = re.compile(
+    r"(?<=//)[^/\s@]+(?=@)"  # user and password in a connection string
+    r"|[^\s@<>()\"',;:=]{1,64}@[^\s@<>()\"',;:=/]+\.[^\s@<>()\"',;:=/]+"  # e-mail address
+    r"|\beyJ[\w-]+\.[\w-]+\.[\w-]*"  # JSON Web Token
+    r"|(?<=[Bb]earer )\S+"
+)
+_WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+_PERSONAL_KEYS = frozenset(
+    [
+        "address",
+        "addresses",
+        "answer",
+        "answers",
+        "authorization",
+        "birthday",
+        "body",
+        "comment",
+        "cookie",
+        "cookies",
+        "credential",
+        "credentials",
+        "email",
+        "emails",
+        "firstname",
+        "headers",
+        "ip",
+        "lastname",
+        "mail",
+        "mobile",
+        "name",
+        "names",
+        "notes",
+        "password",
+        "payload",
+        "phone",
+        "query",
+        "secret",
+        "secrets",
+        "text",
+        "token",
+        "tokens",
+        "uri",
+        "url",
+        "username",
+    ]
+)
+_OWN = ("ts", "level", "service", "logger", "event", "trace_id", "span_id")
+
+
+def configure(service: str, *, level: str = "INFO", json: bool | None = None, stream: TextIO | None = None) -> None:
+    """Log this process to `stream` (standard error) from now on: everything of `level` and above.
+
+    `json` None: coloured lines on a terminal, JSON lines elsewhere.
+    """
+    stream = sys.stderr if stream is None else stream
+    as_json = not stream.isatty() if json is None else json
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+    ]
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(_without_exception_text)
+    handler.setFormatter(
+        ProcessorFormatter(
+            foreign_pre_chain=[*shared, _first_line_of_asyncio],
+            processors=[
+                ProcessorFormatter.remove_processors_meta,
+                _Guard(service),
+                _json if as_json else structlog.dev.ConsoleRenderer(colors=True, timestamp_key="ts", sort_keys=False),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(threshold)
+    _quieten(threshold)
+    structlog.configure(
+        processors=[*shared, ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    sys.excepthook = _last_words
+
+
+def _quieten(threshold: int) -> None:
+    """Libraries speak through the root logger only, and not of every message, command or request."""
+    # An access line holds the client's address and the ids in the path; the server span and the metrics tell the rest.
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "faststream"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = name != "uvicorn.access"
+    logging.getLogger("uvicorn.access").addHandler(logging.NullHandler())
+    for name in ("pymongo", "aiokafka", "faststream", "httpx", "httpcore", "urllib3", "opentelemetry"):
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+
+
+class _Guard:
+    """The last look at a line: own fields first, everything cleaned, exceptions without their text."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __call__(self, _logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+        context = get_current_span().get_span_context()
+        if context.is_valid:
+            fields["trace_id"], fields["span_id"] = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+        fields["service"] = self._service
+        error = _error_of(fields.pop("exc_info", None))
+        fields.pop("stack_info", None)
+        line: EventDict = {name: clean(fields.pop(name)) for name in _OWN if name in fields}
+        line.update(_clean_mapping(fields, 1))
+        if error is not None:
+            line["exception"] = _described(error)
+        return line
+
+
+def clean(value: object, depth: int = 1) -> Any:
+    """`value` as it may stand in a line: a plain value, lists and mappings of them, or the name of its type."""
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return _clean_text(value)
+        case Enum():
+            return clean(value.value, depth)
+        case int():
+            return value if abs(value) <= _LARGEST_NUMBER else str(value)[:_LONGEST]
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case date() | UUID():  # a datetime is a date
+            return str(value)
+        case IPv4Address() | IPv6Address():
+            return REDACTED
+        case dict() if depth <= _DEEPEST:
+            return _clean_mapping(value, depth)
+        case list() | tuple() | set() | frozenset() if depth <= _DEEPEST:
+            return [clean(element, depth + 1) for element, _ in zip(value, range(_MOST), strict=False)]
+        case type():
+            return _clean_text(value.__qualname__)
+        case _:
+            return f"<{type(value).__qualname__}>"
+
+
+def _clean_mapping(mapping: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+    return {
+        (key := _clean_text(str(name))): REDACTED if _is_personal(key) else clean(value, depth + 1)
+        for (name, value), _ in zip(mapping.items(), range(_MOST), strict=False)
+    }
+
+
+def _clean_text(text: str) -> str:
+    shortened = text[: 4 * _LONGEST]  # before the expressions: a line costs the same whatever it is given
+    shown = _PERSONAL_TEXT.sub(REDACTED, _UNSEEN.sub("", _BREAKS.sub(" ", _ANSI.sub("", shortened))))
+    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
+
+
+def _is_personal(key: str) -> bool:
+    return not _PERSONAL_KEYS.isdisjoint(word.lower() for word in _WORDS.findall(key))
+
+
+def _error_of(exc_info: object) -> BaseException | None:
+    match exc_info:
+        case BaseException():
+            return exc_info
+        case (_, BaseException() as error, _):
+            return error
+        case True:
+            return sys.exception()
+        case _:
+            return None
+
+
+def _described(error: BaseException, depth: int = 1) -> dict[str, Any]:
+    described: dict[str, Any] = {"type": f"{type(error).__module__}.{type(error).__qualname__}"}
+    # Said by the class itself: one that inherits from a safe class may add what is not.
+    if vars(type(error)).get("loggable") is True:
+        described["message"] = _clean_text(str(error))
+    if isinstance(code := getattr(error, "code", None), int):
+        described["code"] = code
+    described["frames"] = [
+        f"{frame.f_globals.get('__name__', '?')}:{line} {frame.f_code.co_qualname}"
+        for frame, line in walk_tb(error.__traceback__)
+    ][-_MOST:]
+    if depth <= _DEEPEST:
+        if isinstance(error, BaseExceptionGroup):
+            described["exceptions"] = [_described(each, depth + 1) for each in error.exceptions[:_MOST]]
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if cause is not None:
+            described["cause"] = _described(cause, depth + 1)
+    return described
+
+
+def _without_exception_text(record: logging.LogRecord) -> bool:
+    """A library that logs an exception as a value would write out its text."""
+    if isinstance(record.msg, BaseException):
+        record.msg = type(record.msg).__qualname__
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            type(value).__qualname__ if isinstance(value, BaseException) else value for value in record.args
+        )
+    return True
+
+
+def _first_line_of_asyncio(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+    """asyncio appends the task that failed, which quotes the exception it failed with."""
+    if fields["logger"] == "asyncio":
+        fields["event"] = fields["event"].partition("\n")[0]
+    return fields
+
+
+def _json(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
+    return orjson.dumps(line).decode()
+
+
+def _last_words(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """What ends the process is logged as every other exception is; a stop from the keyboard is not news."""
+    if issubclass(kind, Exception):
+        structlog.get_logger(__name__).critical("the process ends", exc_info=(kind, error, traceback))
+    else:
+        sys.__excepthook__(kind, error, traceback)
