@@ -11,9 +11,9 @@ import logging
 import math
 import re
 import sys
-from datetime import date
+from contextlib import suppress
+from datetime import date, datetime
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -24,7 +24,7 @@ from opentelemetry.trace import get_current_span
 from structlog.stdlib import ProcessorFormatter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
     from typing import TextIO
 
@@ -35,7 +35,7 @@ REDACTED = "[redacted]"
 _LONGEST = 500
 _MOST = 20  # elements of a list, entries of a mapping, frames of an exception
 _DEEPEST = 3
-_LARGEST_NUMBER = 2**53  # beyond it a JSON reader may round
+_LARGEST_NUMBER = 2**53
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 _BREAKS = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
@@ -48,45 +48,14 @@ _PERSONAL_TEXT = re.compile(
     r"|(?<=[Bb]earer )\S+"
 )
 _WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
-_PERSONAL_KEYS = frozenset(
-    [
-        "address",
-        "addresses",
-        "answer",
-        "answers",
-        "authorization",
-        "birthday",
-        "body",
-        "comment",
-        "cookie",
-        "cookies",
-        "credential",
-        "credentials",
-        "email",
-        "emails",
-        "firstname",
-        "headers",
-        "ip",
-        "lastname",
-        "mail",
-        "mobile",
-        "name",
-        "names",
-        "notes",
-        "password",
-        "payload",
-        "phone",
-        "query",
-        "secret",
-        "secrets",
-        "text",
-        "token",
-        "tokens",
-        "uri",
-        "url",
-        "username",
-    ]
-)
+# fmt: off
+_PERSONAL_KEYS = frozenset((
+    "address", "addresses", "answer", "answers", "authorization", "birthday", "body", "comment", "cookie", "cookies",
+    "credential", "credentials", "email", "emails", "firstname", "headers", "ip", "lastname", "mail", "mobile", "name",
+    "names", "notes", "password", "payload", "phone", "query", "secret", "secrets", "text", "token", "tokens", "uri",
+    "url", "username",
+))
+# fmt: on
 _OWN = ("ts", "level", "service", "logger", "event", "trace_id", "span_id")
 
 
@@ -104,7 +73,7 @@ def configure(service: str, *, level: str = "INFO", json: bool | None = None, st
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
     ]
-    handler = logging.StreamHandler(stream)
+    handler = _Handler(stream)
     handler.addFilter(_without_exception_text)
     handler.setFormatter(
         ProcessorFormatter(
@@ -112,7 +81,7 @@ def configure(service: str, *, level: str = "INFO", json: bool | None = None, st
             processors=[
                 ProcessorFormatter.remove_processors_meta,
                 _Guard(service),
-                _json if as_json else structlog.dev.ConsoleRenderer(colors=True, timestamp_key="ts", sort_keys=False),
+                _json if as_json else _Terminal(),
             ],
         )
     )
@@ -143,6 +112,14 @@ def _quieten(threshold: int) -> None:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
 
 
+class _Handler(logging.StreamHandler["TextIO"]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
+        """A line that cannot be formatted: the standard library would print it raw, with all its values."""
+        with suppress(OSError, ValueError):
+            self.stream.write(_json(None, "", {"level": "error", "event": "line not written", "logger": record.name}))
+            self.stream.write(self.terminator)
+
+
 class _Guard:
     """The last look at a line: own fields first, everything cleaned, exceptions without their text."""
 
@@ -165,29 +142,33 @@ class _Guard:
 
 def clean(value: object, depth: int = 1) -> Any:
     """`value` as it may stand in a line: a plain value, lists and mappings of them, or the name of its type."""
+    if depth <= _DEEPEST and isinstance(value, dict):
+        return _clean_mapping(value, depth)
+    if depth <= _DEEPEST and isinstance(value, list | tuple | set | frozenset):
+        return [clean(element, depth + 1) for element, _ in zip(value, range(_MOST), strict=False)]
+    return _clean_scalar(value)
+
+
+def _clean_scalar(value: object) -> Any:
     match value:
         case None | bool():
-            return value
-        case str():
-            return _clean_text(value)
+            shown: Any = value
         case Enum():
-            return clean(value.value, depth)
+            shown = _clean_scalar(value.value)
+        case str():
+            shown = _clean_text(value)
         case int():
-            return value if abs(value) <= _LARGEST_NUMBER else str(value)[:_LONGEST]
+            # Beyond it a JSON reader rounds, and Python refuses to write very long numbers out.
+            shown = value if abs(value) <= _LARGEST_NUMBER else hex(value)[:_LONGEST]
         case float():
-            return value if math.isfinite(value) else str(value)
+            shown = value if math.isfinite(value) else str(value)
         case date() | UUID():  # a datetime is a date
-            return str(value)
-        case IPv4Address() | IPv6Address():
-            return REDACTED
-        case dict() if depth <= _DEEPEST:
-            return _clean_mapping(value, depth)
-        case list() | tuple() | set() | frozenset() if depth <= _DEEPEST:
-            return [clean(element, depth + 1) for element, _ in zip(value, range(_MOST), strict=False)]
+            shown = str(value)
         case type():
-            return _clean_text(value.__qualname__)
+            shown = _clean_text(value.__qualname__)
         case _:
-            return f"<{type(value).__qualname__}>"
+            shown = f"<{type(value).__qualname__}>"
+    return shown
 
 
 def _clean_mapping(mapping: Mapping[Any, Any], depth: int) -> dict[str, Any]:
@@ -259,6 +240,30 @@ def _first_line_of_asyncio(_logger: WrappedLogger, _method: str, fields: EventDi
 
 def _json(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
     return orjson.dumps(line).decode()
+
+
+class _Terminal:
+    """A line for people: the time of day, the first digits of the trace, and an exception below it."""
+
+    def __init__(self) -> None:
+        self._render = structlog.dev.ConsoleRenderer(colors=True, timestamp_key="ts", sort_keys=False)
+
+    def __call__(self, logger: WrappedLogger, method: str, line: EventDict) -> str:
+        line["ts"] = f"{datetime.fromisoformat(line['ts']).astimezone():%H:%M:%S}"
+        line.pop("span_id", None)
+        if "trace_id" in line:
+            line["trace_id"] = line["trace_id"][:8]
+        if "exception" in line:
+            line["exception"] = "\n".join(_told(line["exception"]))
+        return self._render(logger, method, line)
+
+
+def _told(described: dict[str, Any], indent: str = "  ") -> Iterator[str]:
+    message = f": {described['message']}" if "message" in described else ""
+    yield f"{indent}{described['type']}{message}"
+    yield from (f"{indent}  {frame}" for frame in described["frames"])
+    for each in (*described.get("exceptions", ()), *((described["cause"],) if "cause" in described else ())):
+        yield from _told(each, indent + "  ")
 
 
 def _last_words(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
