@@ -1,6 +1,9 @@
 """What this service hears and tells."""
 
+from collections.abc import Awaitable, Callable, Mapping
+
 from rapport_events.engagement import ContactLogged, ExerciseOpened, PromiseBroken, ReplyPublished
+from rapport_events.event import Event
 from rapport_events.measures import VerdictChanged
 from rapport_events.notifications import MessageFailed, MessageSent, MessageSuppressed, Subscribed, Unsubscribed
 from rapport_events.registry import ConsentGranted, ConsentWithdrawn, StakeholderErased
@@ -12,7 +15,7 @@ from notifications.usecases.queue_message import queue_message
 
 EMITS = (Subscribed, Unsubscribed, MessageSent, MessageFailed, MessageSuppressed)
 
-CONSUMES = {
+CONSUMES: Mapping[type[Event], Callable[..., Awaitable[None]]] = {
     VerdictChanged: queue_message,
     ReplyPublished: queue_message,
     PromiseBroken: queue_message,

@@ -108,8 +108,9 @@ class Postman:
             outcome, reason = Outcome.REFUSED, refused.reason
         except Retry as retry:
             outcome, reason, after = Outcome.RETRY, retry.reason, retry.after
-        except Exception as error:  # noqa: BLE001 - a fault of ours with one message must not stop the others
-            log.error("message cannot be sent", message=letter.id, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - a fault of ours in one message must not stop the others
+            # Without traceback: it may quote an address.
+            log.error("message cannot be sent", message=letter.id, error=type(error).__name__)  # noqa: TRY400
             outcome, reason = Outcome.RETRY, "internal-error"
         settled = await self.worker.run(
             settle_message,

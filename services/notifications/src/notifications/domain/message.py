@@ -1,7 +1,7 @@
 """One message of one event to one subscription: queued -> sending -> sent, failed or suppressed."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID, uuid5
 
@@ -52,6 +52,10 @@ class Message:
     settled_at: datetime | None = None
     trace: str | None = None
     version: int = 0
+
+    @property
+    def queued_at(self) -> datetime:
+        return datetime.fromtimestamp(self.queued / 1000, UTC)
 
     def claim(self, now: datetime, lease_seconds: float, template_version: int) -> None:
         """Begin an attempt. Whoever claims renders, so the version of the template is the claimer's."""
