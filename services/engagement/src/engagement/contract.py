@@ -1,5 +1,8 @@
 """The whole message surface."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from rapport_events.engagement import (
     ActivityPlanned,
     ContactLogged,
@@ -9,6 +12,7 @@ from rapport_events.engagement import (
     PromiseMade,
     ReplyPublished,
 )
+from rapport_events.event import Event
 from rapport_events.notifications import MessageFailed, MessageSent, MessageSuppressed
 from rapport_events.registry import StakeholderAmended, StakeholderErased, StakeholderRegistered
 
@@ -26,7 +30,7 @@ EMITS = (
     PromiseBroken,
 )
 
-CONSUMES = {
+CONSUMES: dict[type[Event], Callable[[Any, Any], Awaitable[None]]] = {
     StakeholderRegistered: note_stakeholder,
     StakeholderAmended: note_stakeholder,
     StakeholderErased: forget_stakeholder,

@@ -121,12 +121,14 @@ async def test_a_contact_is_not_logged_ahead_of_its_day_in_london(memory, contac
     [
         {"participants": ()},
         {"participants": ("first", "first")},
-        {"level": "consult"},
+        {"level": "command"},
+        {"held_on": 1_559_520_000},
+        {"held_on": "2019-W23-1"},
         {"region": "Not A Code"},
         {"notes": ""},
         {"stance": "critic"},
     ],
-    ids=["nobody", "twice", "text-for-a-level", "region", "empty-notes", "a-stance"],
+    ids=["nobody", "twice", "no-level", "a-number-for-a-day", "a-week", "region", "empty-notes", "a-stance"],
 )
 def test_what_is_no_contact_is_refused(contact, changes):
     with pytest.raises(ValidationError):

@@ -1,10 +1,11 @@
 """What one can do here, one file each; and what a use case may ask of its unit of work."""
 
+import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Protocol, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Strict, StringConstraints
 from rapport_events.event import Event
 
 from engagement.domain.contact import Contact
@@ -85,12 +86,26 @@ def _each_once(ids: tuple[str, ...]) -> tuple[str, ...]:
     return ids
 
 
+def _day(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", given):
+        raise ValueError("is no date such as 2019-06-03")
+    return date.fromisoformat(given)
+
+
+FROM_JSON = Strict(strict=False)
+"""For what JSON has no type of its own: a code of an enumeration, and a fixed list. Their parts stay strict."""
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""A full-date of RFC 3339."""
+
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 """A code of reference data that another service owns."""
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$", max_length=64)]
 
-Ids = Annotated[tuple[Id, ...], AfterValidator(_each_once)]
+Ids = Annotated[tuple[Id, ...], FROM_JSON, AfterValidator(_each_once)]
 
 MOST_PARTICIPANTS = 1_000
 """More would not fit an event comfortably; larger audiences are a survey's or a mailing's business."""

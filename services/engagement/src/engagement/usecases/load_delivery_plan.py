@@ -17,10 +17,11 @@ from engagement.domain.delivery_plan import (
     lead,
     with_ids,
 )
-from engagement.usecases import Command, Unit
+from engagement.usecases import FROM_JSON, Command, Unit
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-Years = tuple[Annotated[int, Field(ge=1, le=10)], ...]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Years = Annotated[tuple[Annotated[int, Field(ge=1, le=10)], ...], FROM_JSON]
 
 
 class PlanLine(Command):
@@ -29,7 +30,7 @@ class PlanLine(Command):
     line: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}[a-z]?$")] = Field(description="Such as 3a")
     item: Text = Field(description="Heading of the line")
     activity: Text = Field(description="What is to be done")
-    leads: tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...] = Field(
+    leads: Annotated[tuple[Name, ...], FROM_JSON] = Field(
         min_length=1, max_length=20, description="Teams that lead it, never persons"
     )
     years: Years = Field(default=(), description="Years of the plan in which it is due, from 1")
@@ -40,7 +41,7 @@ class LoadDeliveryPlan(Command):
     """The whole plan: an activity keeps its id by its line and its place within it, so new ones go to the end."""
 
     source: Text = Field(default=ANNEX_A, description="Where the lines are from")
-    lines: tuple[PlanLine, ...] | None = Field(
+    lines: Annotated[tuple[PlanLine, ...], FROM_JSON] | None = Field(
         default=None, min_length=1, max_length=500, description="Absent: the 27 activities of Annex A"
     )
 

@@ -1,6 +1,5 @@
 """Log a contact with stakeholders."""
 
-from datetime import date
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -12,17 +11,17 @@ from engagement.domain.delivery_plan import ActivityUnknown
 from engagement.domain.exercise import Exercise, ExerciseUnknown
 from engagement.domain.participation import Level, Method, Mode, Nature
 from engagement.domain.stakeholder import check_participants, shared_region, synthetic_of
-from engagement.usecases import MOST_PARTICIPANTS, Code, Command, Id, Ids, Unit
+from engagement.usecases import FROM_JSON, MOST_PARTICIPANTS, Code, Command, Day, Id, Ids, Unit
 
 
 class LogContact(Command):
     participants: Ids = Field(min_length=1, max_length=MOST_PARTICIPANTS, description="Stakeholders who took part")
     region: Code | None = Field(default=None, description="Absent: the participants' own, where they share one")
-    level: Level
-    nature: Nature
-    mode: Mode
-    method: Method
-    held_on: date = Field(description="Day on which it took place, not in the future")
+    level: Annotated[Level, FROM_JSON]
+    nature: Annotated[Nature, FROM_JSON]
+    mode: Annotated[Mode, FROM_JSON]
+    method: Annotated[Method, FROM_JSON]
+    held_on: Day = Field(description="Day on which it took place, not in the future")
     notes: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] | None = Field(
         default=None, description="Sealed: erased with the participant, or with the last of several"
     )

@@ -1,6 +1,5 @@
 """Open an engagement exercise, and make its promise."""
 
-from datetime import date
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -11,20 +10,24 @@ from engagement.domain.calendar import day_of
 from engagement.domain.exercise import Exercise, check_dates, check_promise
 from engagement.domain.participation import Level, Method, Role
 from engagement.domain.stakeholder import check_participants, synthetic_of
-from engagement.usecases import MOST_PARTICIPANTS, Code, Command, Ids, Unit
+from engagement.usecases import FROM_JSON, MOST_PARTICIPANTS, Code, Command, Day, Ids, Unit
 
 
 class OpenExercise(Command):
     title: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    level: Level = Field(description="How far participants take part: said up front, so that they can choose")
-    method: Method
+    level: Annotated[Level, FROM_JSON] = Field(
+        description="How far participants take part: said up front, so that they can choose"
+    )
+    method: Annotated[Method, FROM_JSON]
     promise: Annotated[str, StringConstraints(min_length=1, max_length=5_000)] = Field(
         description="The decision maker's clear statement of what can change and what cannot"
     )
-    organiser: Role = Role.ENGAGEMENT_TEAM
-    decision_maker: Role = Field(description="Whose promise it is: a role, and another than the organiser")
-    reply_due: date = Field(description="Day by which the reply is promised, after the day of opening")
-    opened_on: date | None = Field(default=None, description="Absent: today; in the past where it is recorded late")
+    organiser: Annotated[Role, FROM_JSON] = Role.ENGAGEMENT_TEAM
+    decision_maker: Annotated[Role, FROM_JSON] = Field(
+        description="Whose promise it is: a role, and another than the organiser"
+    )
+    reply_due: Day = Field(description="Day by which the reply is promised, after the day of opening")
+    opened_on: Day | None = Field(default=None, description="Absent: today; in the past where it is recorded late")
     region: Code | None = None
     participants: Ids = Field(default=(), max_length=MOST_PARTICIPANTS)
     synthetic: bool | None = Field(default=None, description="Absent: as the participants are")

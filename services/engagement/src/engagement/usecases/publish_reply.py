@@ -2,20 +2,28 @@
 
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 from rapport_events.engagement import PromiseKept, ReplyPublished
 from rapport_events.event import Sealed
 
 from engagement.domain.calendar import day_of
 from engagement.domain.exercise import Exercise, PromiseState, check_unanswered
-from engagement.usecases import Command, Id, Unit
+from engagement.usecases import Command, Unit
 from engagement.usecases.break_overdue_promises import break_promise
 from engagement.usecases.read_exercise import read_exercise
 
 
-class PublishReply(Command):
-    exercise_id: Id
-    reply: Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+class Reply(Command):
+    reply: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] = Field(
+        description="What was heard, what was decided, and why"
+    )
+
+    def to(self, exercise_id: str) -> "PublishReply":
+        return PublishReply(exercise_id=exercise_id, reply=self.reply)
+
+
+class PublishReply(Reply):
+    exercise_id: str
 
 
 async def publish_reply(command: PublishReply, unit: Unit) -> Exercise:
