@@ -66,6 +66,13 @@ class Component:
         cursor = self.runtime.database["journal"].find().sort([("pos", 1), ("_id", 1)])
         return [decode(Envelope.from_structured(entry["envelope"])) async for entry in cursor]
 
+    async def empty(self) -> None:
+        """As if it had just been made: a test that shares it begins with this."""
+        for database in (self.runtime.database, self.runtime.client[self.runtime.settings.keyring]):
+            for name in await database.list_collection_names(filter={"name": {"$nin": ["vault", "secrets"]}}):
+                await database[name].delete_many({})
+        self.runtime.gate.unsent = 0
+
     async def consume(self, event: Event, *, id_: str | None = None) -> None:
         """Apply an event as the consumer would, batch hook included."""
         unit = self.runtime.unit(Circumstances(source="urn:rapport:test", actor=self.service.name))

@@ -161,7 +161,12 @@ def _routes(app: FastAPI) -> Iterator[Any]:
         route = context.original_route
         if isinstance(route, APIRoute):
             yield route
-        elif getattr(route, "path", None) not in {app.docs_url, app.openapi_url, app.swagger_ui_oauth2_redirect_url}:
+        elif getattr(route, "path", None) not in {
+            app.docs_url,
+            app.redoc_url,
+            app.openapi_url,
+            app.swagger_ui_oauth2_redirect_url,
+        }:
             raise UndeclaredAccess(f"{getattr(route, 'path', route)} is not a route that declares its access")
 
 

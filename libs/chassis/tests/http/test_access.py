@@ -1,0 +1,209 @@
+"""The real verifier against a real JWKS endpoint. Numbers in brackets are rows of the catalogue of bad tokens."""
+
+import asyncio
+import base64
+import hmac
+import json
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import uvicorn
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, RSAKey
+from rapport_chassis.access import Principal, TokenVerifier, Unauthenticated
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+NOW = 1_800_000_000
+
+
+@dataclass
+class Issuer:
+    """An issuer whose keys can be rotated and which can be away."""
+
+    url: str = ""
+    keys: list[Any] = field(default_factory=lambda: [ECKey.generate_key("P-256", {"kid": "one"}, private=True)])
+    away: bool = False
+    asked: int = 0
+
+    async def configuration(self, _: Request) -> Response:
+        return JSONResponse({"issuer": self.url, "jwks_uri": f"{self.url}/jwks"})
+
+    async def jwks(self, _: Request) -> Response:
+        self.asked += 1
+        if self.away:
+            return Response(status_code=503)
+        return JSONResponse(KeySet(self.keys).as_dict(private=False))
+
+    def token(self, *, header: dict[str, Any] | None = None, key: Any = None, **claims: Any) -> str:
+        key = key or self.keys[-1]
+        payload = {
+            "iss": self.url,
+            "aud": "rapport",
+            "sub": "somebody",
+            "iat": NOW,
+            "exp": NOW + 600,
+            "roles": ["analyst"],
+            **claims,
+        }
+        payload = {name: value for name, value in payload.items() if value is not None}
+        return jwt.encode({"alg": "ES256", "kid": key.kid, "typ": "at+jwt", **(header or {})}, payload, key)
+
+
+@dataclass
+class Clock:
+    now: float = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[Issuer]:
+    found = Issuer()
+    app = Starlette(
+        routes=[Route("/.well-known/openid-configuration", found.configuration), Route("/jwks", found.jwks)]
+    )
+    listening = socket.create_server(("127.0.0.1", 0))
+    found.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started:
+        await asyncio.sleep(0)
+    yield found
+    server.should_exit = True
+    await serving
+    listening.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def verifier(issuer: Issuer, clock: Clock) -> AsyncIterator[TokenVerifier]:
+    found = TokenVerifier(issuer.url, "rapport", clock=clock)
+    yield found
+    await found.close()
+
+
+async def test_a_good_token(issuer: Issuer, verifier: TokenVerifier) -> None:
+    principal = await verifier.verify(issuer.token(region="wales", client_id="console"))
+    assert principal == Principal("somebody", frozenset({"analyst"}), "wales", "console")
+    assert (await verifier.verify(issuer.token(aud=["other", "rapport"]))).subject == "somebody"
+    assert issuer.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("claims", "header"),
+    [
+        ({"exp": NOW - 31}, {}),  # A2
+        ({"nbf": NOW + 31}, {}),
+        ({"iat": NOW + 31}, {}),
+        ({"exp": None}, {}),
+        ({"sub": None}, {}),
+        ({"sub": 7}, {}),
+        ({"iss": "https://elsewhere.example"}, {}),  # A5
+        ({"aud": "another"}, {}),
+        ({"aud": None}, {}),
+        ({"aud": ["another"]}, {}),
+        ({"nonce": "x"}, {}),  # A6
+        ({"at_hash": "x"}, {}),
+        ({}, {"typ": "id+jwt"}),
+        ({}, {"typ": "rt+jwt"}),
+        ({}, {"kid": "nobody"}),  # A4
+        ({}, {"kid": "../../etc/passwd"}),
+        ({"roles": "analyst"}, {}),
+    ],
+)
+async def test_bad_claims(
+    issuer: Issuer, verifier: TokenVerifier, claims: dict[str, Any], header: dict[str, Any]
+) -> None:
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(issuer.token(header=header, **claims))
+
+
+async def test_the_leeway_is_the_one_that_is_set(issuer: Issuer, verifier: TokenVerifier) -> None:
+    assert await verifier.verify(issuer.token(exp=NOW - 29))
+    assert await verifier.verify(issuer.token(nbf=NOW + 29))
+
+
+def part(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+def unsigned(issuer: Issuer, algorithm: str, kid: str = "one") -> str:
+    claims = {"iss": issuer.url, "aud": "rapport", "sub": "x", "exp": NOW + 60, "roles": ["operator"]}
+    header = {"alg": algorithm, "kid": kid, "typ": "at+jwt"}
+    return f"{part(json.dumps(header).encode())}.{part(json.dumps(claims).encode())}."
+
+
+def signed_with_public_key(issuer: Issuer, public: bytes) -> str:
+    """The oldest trick: a public key taken for a shared secret. joserfc refuses to help with it."""
+    text = unsigned(issuer, "HS256", "rsa")
+    return text + part(hmac.digest(public, text[:-1].encode(), "sha256"))
+
+
+async def test_forgeries(issuer: Issuer, verifier: TokenVerifier) -> None:  # A3, A4, A7
+    issuer.keys.append(RSAKey.generate_key(2048, {"kid": "rsa"}, private=True))
+    good = issuer.token(header={"alg": "RS256"}, key=issuer.keys[1])
+    assert await verifier.verify(good)
+    stranger = ECKey.generate_key("P-256", {"kid": "one"}, private=True)
+    public = issuer.keys[1].as_pem(private=False)
+    head, payload, signature = good.split(".")
+    own_key = {"jwk": stranger.as_dict(private=False), "jku": "http://127.0.0.1:1/jwks"}
+    for bad in (
+        unsigned(issuer, "none"),
+        unsigned(issuer, "nOnE"),
+        unsigned(issuer, "HS256"),
+        signed_with_public_key(issuer, public),
+        issuer.token(header={"kid": "one"}, key=stranger),
+        issuer.token(header={"kid": "one", **own_key}, key=stranger),
+        issuer.token(header={"kid": "rsa"}, key=issuer.keys[0]),
+        f"{head}.{payload}.{signature[:-8]}",
+        f"{head}.{payload[:-4]}AAAA.{signature}",
+        f"{head}.{payload}",
+        f"{head}.{payload}.{signature}.{signature}",
+        "..",
+        "",
+        "x" * 100_000,
+        "ä.ö.ü",
+    ):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(bad)
+
+
+async def test_rotation_is_seen_without_a_refused_token(issuer: Issuer, verifier: TokenVerifier, clock: Clock) -> None:
+    old = issuer.token()
+    await verifier.verify(old)
+    clock.now += 31
+    issuer.keys.append(ECKey.generate_key("P-256", {"kid": "two"}, private=True))
+    assert await verifier.verify(issuer.token())
+    assert await verifier.verify(old)
+
+
+async def test_the_issuer_is_away(issuer: Issuer, verifier: TokenVerifier, clock: Clock) -> None:  # A8
+    await verifier.verify(issuer.token())
+    issuer.away = True
+    clock.now += 120
+    assert await verifier.verify(issuer.token(sub="another"))
+    stranger = ECKey.generate_key("P-256", {"kid": "unknown"}, private=True)
+    asked = issuer.asked
+    refused = [verifier.verify(issuer.token(key=stranger, jti=str(n))) for n in range(50)]
+    outcomes = await asyncio.gather(*refused, return_exceptions=True)
+    assert all(isinstance(outcome, Unauthenticated) for outcome in outcomes)
+    assert issuer.asked == asked + 1
+
+
+async def test_a_cached_token_still_expires(issuer: Issuer, verifier: TokenVerifier, clock: Clock) -> None:
+    token = issuer.token(exp=NOW + 20)
+    await verifier.verify(token)
+    clock.now += 51
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(token)
