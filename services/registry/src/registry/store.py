@@ -3,14 +3,14 @@
 from rapport_chassis.documents import Index
 from rapport_chassis.unit_of_work import UnitOfWork, repository
 
-from registry.domain.stakeholder import Reference, Stakeholder
+from registry.domain.stakeholder import Stakeholder, TakenReference
 
 
 class Registry(UnitOfWork):
     """The unit of work of this service."""
 
     stakeholders = repository("stakeholders", Stakeholder, sealed=("name", "email", "phone", "reference"))
-    references = repository("references", Reference)
+    references = repository("references", TakenReference)
 
 
 INDEXES = (

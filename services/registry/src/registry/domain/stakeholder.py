@@ -117,7 +117,7 @@ class Stakeholder:
 
 
 @dataclass(slots=True, kw_only=True)
-class Reference:
+class TakenReference:
     """That a reference is taken, and by whom; `id` is its keyed hash, so that two can never take the same one."""
 
     id: str

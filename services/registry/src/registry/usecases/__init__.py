@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Protocol, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Strict, StringConstraints
 from rapport_events.event import Event
 
-from registry.domain.stakeholder import Reference, Stakeholder
+from registry.domain.consent import Channel, Proof, Purpose
+from registry.domain.stakeholder import Kind, Stakeholder, TakenReference
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ class Unit(Protocol):
     def stakeholders(self) -> Kept[Stakeholder]: ...
 
     @property
-    def references(self) -> Kept[Reference]: ...
+    def references(self) -> Kept[TakenReference]: ...
 
     def new_id(self) -> str: ...
 
@@ -59,7 +60,10 @@ class Unit(Protocol):
 
 
 class Command(BaseModel):
-    """Input of a use case: nothing converted, nothing unknown, and no value quoted in an error."""
+    """Input of a use case: nothing converted, nothing unknown, and no value quoted in an error.
+
+    JSON knows neither enumerations nor tuples nor times: fields of these say `Strict(strict=False)`.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -70,10 +74,21 @@ def _each_once(codes: tuple[str, ...]) -> tuple[str, ...]:
     return codes
 
 
+def _no_number(value: object) -> object:
+    if not isinstance(value, str | datetime):
+        raise ValueError("a time as RFC 3339 has it, such as 2019-06-01T09:30:00Z")  # noqa: TRY004 - pydantic wants it
+    return value
+
+
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 """A code of the reference data; whether it exists is for the reference data to say."""
-Codes = Annotated[tuple[Code, ...], AfterValidator(_each_once)]
+Codes = Annotated[tuple[Code, ...], Strict(strict=False), AfterValidator(_each_once)]
+StakeholderKind = Annotated[Kind, Strict(strict=False)]
+ConsentPurpose = Annotated[Purpose, Strict(strict=False)]
+ConsentChannel = Annotated[Channel, Strict(strict=False)]
+ConsentProof = Annotated[Proof, Strict(strict=False)]
+Moment = Annotated[AwareDatetime, Strict(strict=False), BeforeValidator(_no_number)]
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]

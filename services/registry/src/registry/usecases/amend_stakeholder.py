@@ -6,8 +6,8 @@ from pydantic import Field, model_validator
 from rapport_events.registry import StakeholderAmended
 
 from registry.domain.reference import reference
-from registry.domain.stakeholder import Kind, Stakeholder
-from registry.usecases import Code, Codes, Command, Email, Id, Name, Phone, Unit, day_of
+from registry.domain.stakeholder import Stakeholder
+from registry.usecases import Code, Codes, Command, Email, Id, Name, Phone, StakeholderKind, Unit, day_of
 from registry.usecases.read_stakeholder import read_stakeholder
 from registry.usecases.register_stakeholder import facts, name_index
 
@@ -29,7 +29,7 @@ _NEVER_EMPTY = ("kind", "name", "category", "confidence_groups")
 class Amendment(Command):
     """What is absent stays as it is; null says that it is not known."""
 
-    kind: Kind | None = None
+    kind: StakeholderKind | None = None
     name: Name | None = None
     email: Email | None = None
     phone: Phone | None = None

@@ -1,19 +1,18 @@
 """Note that a stakeholder agrees to be reached for a purpose on a channel."""
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from rapport_events.registry import ConsentGranted
 
-from registry.domain.consent import Channel, Proof, Purpose
 from registry.domain.stakeholder import Stakeholder
-from registry.usecases import Command, Id, Unit
+from registry.usecases import Command, ConsentChannel, ConsentProof, ConsentPurpose, Id, Moment, Unit
 from registry.usecases.read_stakeholder import read_stakeholder
 
 
 class Agreement(Command):
-    purpose: Purpose
-    channel: Channel
-    proof: Proof = Field(description="How it was given")
-    granted_at: AwareDatetime | None = Field(default=None, description="When it was given; absent: now")
+    purpose: ConsentPurpose
+    channel: ConsentChannel
+    proof: ConsentProof = Field(description="How it was given")
+    granted_at: Moment | None = Field(default=None, description="When it was given; absent: now")
 
 
 class GrantConsent(Command):

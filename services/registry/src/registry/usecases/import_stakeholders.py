@@ -1,12 +1,13 @@
 """Import stakeholders from rows of text, such as a CSV file: each row is registered, known already, or refused."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from registry.domain.consent import Channel, Proof, Purpose
+from registry.domain.reference import SubtypeOfAnotherCategory, UnknownCode
 from registry.domain.stakeholder import Stakeholder
 from registry.usecases import Command, Unit
 from registry.usecases.grant_consent import Agreement, GrantConsent, grant_consent
@@ -14,9 +15,8 @@ from registry.usecases.read_stakeholder import read_stakeholder
 from registry.usecases.register_stakeholder import RegisterStakeholder, reference_hash, register_stakeholder
 
 NEEDED = ("kind", "name", "category")
+REGISTERED, KNOWN = "registered", "known"
 OPTIONAL = ("reference", "email", "phone", "subtype", "region", "confidence_groups", "synthetic", "consents")
-_LISTS = ("confidence_groups", "consents")
-_SEPARATOR = ";"
 
 
 class ColumnsWrong(Exception):
@@ -27,11 +27,16 @@ class RowInvalid(Exception):
     """A row that is no stakeholder; the text names the columns, never what is in them."""
 
 
+REFUSALS = (RowInvalid, UnknownCode, SubtypeOfAnotherCategory)
+"""Why a row may be refused."""
+
+
 class ImportRow(Command):
-    """`line` is where the row begins in the file, `values` its cells by column; an empty cell is an absent one."""
+    """`line` is where the row begins in the file; an empty cell is an absent one."""
 
     line: int
-    values: Mapping[str, str]
+    columns: tuple[str, ...]
+    cells: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,7 @@ class Imported:
     line: int
     status: str
     stakeholder_id: str | None
+    reference_index: str | None = None
     differs: tuple[str, ...] = ()
 
 
@@ -62,33 +68,77 @@ async def import_stakeholder(row: ImportRow, unit: Unit) -> Imported:
 
     Raises RowInvalid, UnknownCode, SubtypeOfAnotherCategory.
     """
-    command, agreements = _read(row)
+    values = _values(row)
+    command, agreements = _read(values)
     reference_index = reference_hash(command.reference, unit)
     if reference_index is not None:
         taken = await unit.references.get(reference_index)
         if taken is not None:
             known = await read_stakeholder(taken.stakeholder_id, unit)
             return Imported(
-                line=row.line, status="known", stakeholder_id=known.id, differs=_differences(row, command, known)
+                line=row.line,
+                status=KNOWN,
+                stakeholder_id=known.id,
+                reference_index=reference_index,
+                differs=_differences(values, command, known),
             )
     stakeholder = await register_stakeholder(command, unit)
     for agreement in agreements:
         await grant_consent(GrantConsent(stakeholder_id=stakeholder.id, agreement=agreement), unit)
-    return Imported(line=row.line, status="registered", stakeholder_id=stakeholder.id)
+    return Imported(
+        line=row.line, status=REGISTERED, stakeholder_id=stakeholder.id, reference_index=stakeholder.reference_index
+    )
 
 
-def _read(row: ImportRow) -> tuple[RegisterStakeholder, list[Agreement]]:
+@dataclass(slots=True, kw_only=True)
+class Rehearsal:
+    """Some rows of a dry run; `taken` are the references that earlier rows of the same file would have taken."""
+
+    rows: Sequence[ImportRow]
+    taken: set[str]
+
+
+async def rehearse_import(rehearsal: Rehearsal, unit: Unit) -> list[Imported | Exception]:
+    """What would become of each row. Its unit of work is never to be committed; `taken` grows by what was new."""
+    answers: list[Imported | Exception] = []
+    for row in rehearsal.rows:
+        try:
+            imported = await import_stakeholder(row, unit)
+        except REFUSALS as refusal:
+            answers.append(refusal)
+            continue
+        if imported.status == REGISTERED:
+            status = KNOWN if imported.reference_index in rehearsal.taken else REGISTERED
+            imported = replace(imported, status=status, stakeholder_id=None)
+            if imported.reference_index is not None:
+                rehearsal.taken.add(imported.reference_index)
+        elif imported.reference_index in rehearsal.taken:
+            imported = replace(imported, stakeholder_id=None)  # known from this file only: there is no id yet
+        answers.append(imported)
+    return answers
+
+
+def _values(row: ImportRow) -> dict[str, str]:
+    """What the row says, by column. Raises RowInvalid."""
+    if len(row.cells) != len(row.columns):
+        raise RowInvalid(f"{len(row.cells)} cells, where the header has {len(row.columns)}")
+    return {column: cell.strip() for column, cell in zip(row.columns, row.cells, strict=True) if cell.strip()}
+
+
+def _read(values: Mapping[str, str]) -> tuple[RegisterStakeholder, list[Agreement]]:
     """Raises RowInvalid."""
-    values: dict[str, Any] = {column: text.strip() for column, text in row.values.items() if text.strip()}
-    for column in _LISTS:
-        if column in values:
-            values[column] = tuple(part.strip() for part in values[column].split(_SEPARATOR) if part.strip())
+    agreements = [_agreement(text) for text in _parts(values.get("consents", ""))]
+    facts: dict[str, Any] = {column: text for column, text in values.items() if column != "consents"}
+    facts["confidence_groups"] = _parts(values.get("confidence_groups", ""))
     try:
-        agreements = [_agreement(part) for part in values.pop("consents", ())]
-        return RegisterStakeholder.model_validate(values, strict=False), agreements
+        return RegisterStakeholder.model_validate(facts, strict=False), agreements
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'][:1])) or 'row'}: {fault['msg']}" for fault in error.errors()]
+        faults = [f"{fault['loc'][0] if fault['loc'] else 'row'}: {fault['msg']}" for fault in error.errors()]
         raise RowInvalid("; ".join(faults)) from None
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(";") if part.strip())
 
 
 def _agreement(text: str) -> Agreement:
@@ -100,7 +150,7 @@ def _agreement(text: str) -> Agreement:
     return Agreement(purpose=Purpose(purpose), channel=Channel(channel), proof=Proof.IMPORT)
 
 
-def _differences(row: ImportRow, command: RegisterStakeholder, known: Stakeholder) -> tuple[str, ...]:
+def _differences(values: Mapping[str, str], command: RegisterStakeholder, known: Stakeholder) -> tuple[str, ...]:
     """Names of the facts in which the row departs from what is known; what it does not say is no difference."""
-    said = [column for column, text in row.values.items() if text.strip() and column != "consents"]
+    said = [column for column in values if column != "consents"]
     return tuple(sorted(column for column in said if getattr(command, column) != getattr(known, column)))

@@ -8,12 +8,12 @@ from rapport_events.registry import StakeholderRegistered
 
 from registry.domain import name
 from registry.domain.reference import reference
-from registry.domain.stakeholder import Kind, Reference, ReferenceTaken, Stakeholder
-from registry.usecases import Code, Codes, Command, Email, Name, Phone, SourceReference, Unit, day_of
+from registry.domain.stakeholder import ReferenceTaken, Stakeholder, TakenReference
+from registry.usecases import Code, Codes, Command, Email, Name, Phone, SourceReference, StakeholderKind, Unit, day_of
 
 
 class RegisterStakeholder(Command):
-    kind: Kind
+    kind: StakeholderKind
     name: Name = Field(description="Sealed under the stakeholder's own key")
     email: Email | None = Field(default=None, description="Sealed")
     phone: Phone | None = Field(default=None, description="Sealed")
@@ -58,7 +58,7 @@ async def register_stakeholder(command: RegisterStakeholder, unit: Unit) -> Stak
     )
     unit.stakeholders.add(stakeholder)
     if reference_index is not None:
-        unit.references.add(Reference(id=reference_index, stakeholder_id=stakeholder.id))
+        unit.references.add(TakenReference(id=reference_index, stakeholder_id=stakeholder.id))
     unit.emit(StakeholderRegistered(**facts(stakeholder), registered_on=today))
     return stakeholder
 

@@ -3,8 +3,8 @@
 from pydantic import Field
 
 from registry.domain.name import sought
-from registry.domain.stakeholder import Kind, Stakeholder
-from registry.usecases import Code, Command, Id, Unit
+from registry.domain.stakeholder import Stakeholder
+from registry.usecases import Code, Command, Id, StakeholderKind, Unit
 
 UNMAPPED = "unmapped"
 """Instead of a survey segment: those for whom the cross-walk has none."""
@@ -19,7 +19,7 @@ class SearchStakeholders(Command):
     segment: Code | None = Field(
         default=None, description=f"A survey segment, or {UNMAPPED}: no segment, never guessed"
     )
-    kind: Kind | None = None
+    kind: StakeholderKind | None = None
     synthetic: bool | None = None
     name: str | None = Field(
         default=None, max_length=200, description="Beginnings of words, 2 to 12 letters each; all must fit"

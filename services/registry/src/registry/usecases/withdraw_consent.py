@@ -2,17 +2,16 @@
 
 from rapport_events.registry import ConsentWithdrawn
 
-from registry.domain.consent import Channel, Proof, Purpose
 from registry.domain.stakeholder import Stakeholder
-from registry.usecases import Command, Id, Unit
+from registry.usecases import Command, ConsentChannel, ConsentProof, ConsentPurpose, Id, Unit
 from registry.usecases.read_stakeholder import read_stakeholder
 
 
 class WithdrawConsent(Command):
     stakeholder_id: Id
-    purpose: Purpose
-    channel: Channel
-    proof: Proof
+    purpose: ConsentPurpose
+    channel: ConsentChannel
+    proof: ConsentProof
 
 
 async def withdraw_consent(command: WithdrawConsent, unit: Unit) -> Stakeholder:
