@@ -47,6 +47,8 @@ class SubjectErased(Exception):
 class KeyringUnavailable(Exception):
     """The keyring, or the provider of its master key, cannot be reached: try again, and never read it as "erased"."""
 
+    loggable = True
+
 
 class SubjectKeys(ABC):
     """What the rest of the chassis sees of a keyring: keys by subject behind a bounded, short-lived cache."""
