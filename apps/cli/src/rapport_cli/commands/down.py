@@ -1,0 +1,42 @@
+"""`rapport down`: stop what `rapport up` left running."""
+
+import os
+import signal
+from typing import Annotated
+
+import typer
+from rapport_stack.process import until
+
+from rapport_cli.console import err, out
+from rapport_cli.errors import CommandError
+from rapport_cli.running.state import Folder
+from rapport_cli.settings import CliSettings
+
+STOPS_WITHIN = 60.0
+
+
+def down(
+    *,
+    wipe: Annotated[bool, typer.Option("--wipe", help="Delete all data too: the next start begins empty.")] = False,
+) -> None:
+    """Stop the platform; its data stays unless you ask for --wipe."""
+    folder = Folder(CliSettings.from_environment().folder)
+    if folder.taken():
+        state = folder.state()
+        os.kill(state.pid, signal.SIGTERM)
+        with err.status("stopping"):
+            if not until(lambda: not folder.taken(), seconds=STOPS_WITHIN, every=0.1):
+                raise CommandError(
+                    f"It does not stop (process {state.pid}).",
+                    f"End it by force, nothing stays behind: kill -9 {state.pid}",
+                )
+        out.print("Rapport is stopped.")
+    else:
+        out.print("Rapport does not run here.")
+    if wipe:
+        folder.wipe()
+        out.print("Its data is deleted." + _elsewhere(folder))
+
+
+def _elsewhere(folder: Folder) -> str:
+    return "" if folder.data.exists() else " What an external MongoDB or Kafka holds is not ours to delete."
