@@ -57,10 +57,26 @@ async def ensure_topics(settings: ServiceSettings, topics: Iterable[str]) -> Non
         await admin.close()
 
 
+async def cluster_id(settings: ServiceSettings) -> str:
+    """The id of the cluster that answers now. Raises KafkaError."""
+    admin = AIOKafkaAdminClient(**connection(settings), client_id=f"{settings.service}-consumer")
+    await admin.start()
+    try:
+        return await _cluster_id(admin)
+    finally:
+        await admin.close()
+
+
+async def _cluster_id(admin: AIOKafkaAdminClient) -> str:
+    described: dict[str, Any] = await admin.describe_cluster()
+    return str(described["cluster_id"])
+
+
 class KafkaLog:
     """One producer: `acks=all`, one record batch per send. Not idempotent: consumers drop what they have by number."""
 
-    def __init__(self, producer: AIOKafkaProducer, reader: AIOKafkaConsumer) -> None:
+    def __init__(self, producer: AIOKafkaProducer, reader: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
+        self._admin = admin
         self._producer = producer
         self._reader = reader
 
@@ -78,8 +94,10 @@ class KafkaLog:
         )
         # Only a consumer can ask for the end of a log; this one belongs to no group and reads no record.
         reader = AIOKafkaConsumer(**connection(settings), client_id=f"{settings.service}-relay", group_id=None)
-        made = cls(producer, reader)
+        admin = AIOKafkaAdminClient(**connection(settings), client_id=f"{settings.service}-relay")
+        made = cls(producer, reader, admin)
         try:
+            await admin.start()
             await producer.start()
             await reader.start()
         except BaseException:
@@ -114,8 +132,13 @@ class KafkaLog:
         ends: dict[TopicPartition, int] = await self._reader.end_offsets([place])
         return ends[place]
 
+    async def identity(self) -> str:
+        """The cluster's id, which is made when a cluster is made. Raises KafkaError."""
+        return await _cluster_id(self._admin)
+
     async def close(self) -> None:
         try:
+            await self._admin.close()
             await self._reader.stop()
         finally:
             await self._producer.stop()

@@ -56,11 +56,15 @@ class RawRecord(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a partition stands: the offset to read next, the last number applied, the version of this document."""
+    """Where a partition stands: the offset to read next, the last number applied, the version of this document.
+
+    `log` names the cluster that the offset is one of; in another one it means nothing, and the numbers decide.
+    """
 
     offset: int = 0
     number: int = 0
     version: int = ABSENT
+    log: str = ""
 
 
 @dataclass(slots=True)
@@ -106,13 +110,15 @@ class Consumer:
     _in_a_row: int = 0
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _families: frozenset[str] = frozenset()
+    _log: str = ""
 
     def __post_init__(self) -> None:
         self._families = frozenset(event.family for event in self.handlers)
 
-    async def assigned(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """Load the cursors of partitions that are ours now; the offsets to read on from."""
+    async def assigned(self, partitions: Iterable[Partition], log_identity: str) -> dict[Partition, int]:
+        """Load the cursors of partitions that are ours now; the offsets to read on from in this log."""
         async with self._turn:
+            self._log = log_identity
             self.positions = await self._cursors(partitions)
             self.gaps = {}
         return {partition: cursor.offset for partition, cursor in self.positions.items()}
@@ -351,6 +357,7 @@ class Consumer:
             "partition": partition.number,
             "offset": cursor.offset,
             "number": cursor.number,
+            "log": self._log,
             "version": version + 1,
         }
         return Write(CURSORS, str(partition), document, version)
@@ -375,8 +382,11 @@ class Consumer:
     async def _cursors(self, partitions: Iterable[Partition]) -> dict[Partition, Cursor]:
         wanted = {str(p): p for p in partitions}
         found = await self.documents.find(CURSORS, {"_id": {"in": list(wanted)}})
-        stored = {d["_id"]: Cursor(d["offset"], d["number"], d["version"]) for d in found}
-        return {p: stored.get(id_, Cursor()) for id_, p in wanted.items()}
+        stored = {
+            d["_id"]: Cursor(d["offset"] if d["log"] == self._log else 0, d["number"], d["version"], self._log)
+            for d in found
+        }
+        return {p: stored.get(id_, Cursor(log=self._log)) for id_, p in wanted.items()}
 
     def _unit(self) -> UnitOfWork:
         return self.new_unit(Circumstances(source=f"urn:rapport:{self.group}", actor=self.group))

@@ -38,6 +38,7 @@ INDEXES = (
     Index(JOURNAL, ("key", "pos")),
     Index(JOURNAL, ("expires_at",), expire_after=0),
     Index(BATCHES, ("topic", "partition", "-first")),
+    Index(BATCHES, ("topic", "partition", "log", "first")),
 )
 
 MAX_EVENT_BYTES = 900_000
@@ -92,6 +93,8 @@ class Batch:
     ids: tuple[str, ...]
     offset: int | None = None
     """Where the brokers put the first of them; None while the batch is in flight."""
+    log: str | None = None
+    """Which log that was (see `relay.Log.identity`): a new cluster is another one."""
 
     @property
     def next(self) -> int:
@@ -148,6 +151,15 @@ class Journal:
         cursor = self._batches.find({"topic": partition.topic, "partition": partition.number}).sort("first", ASCENDING)
         return [b async for b in _batches(cursor) if b.next > first_from]
 
+    async def first_elsewhere(self, partition: Partition, log: str) -> int | None:
+        """The first number that this log does not have for sure: sent to another, or still in flight."""
+        found = await self._batches.find_one(
+            {"topic": partition.topic, "partition": partition.number, "log": {"$ne": log}},
+            {"first": 1},
+            sort=[("first", ASCENDING)],
+        )
+        return found["first"] if found else None
+
     async def reserve(self, batch: Batch) -> bool:
         """Take the batch's numbers. False where another relay has them: the unique id is the compare-and-set."""
         try:
@@ -159,19 +171,23 @@ class Journal:
                     "first": batch.first,
                     "ids": list(batch.ids),
                     "offset": None,
+                    "log": None,
                 },
             )
         except DuplicateKeyError:
             return False
         return True
 
-    async def finish(self, batch: Batch, offset: int) -> None:
+    async def finish(self, batch: Batch) -> None:
         """The brokers have the batch. Its entries leave the index of the unsent first, so a crash only resends."""
         sent: dict[str, Any] = {"$unset": {"unsent": ""}}
         if (stay := self._keep.get(batch.partition.topic)) is not None:
             sent["$set"] = {"expires_at": datetime.now(UTC) + stay}
         await self._entries.update_many({"_id": {"$in": list(batch.ids)}}, sent)
-        await self._batches.update_one({"_id": f"{batch.partition}/{batch.first:012d}"}, {"$set": {"offset": offset}})
+        await self._batches.update_one(
+            {"_id": f"{batch.partition}/{batch.first:012d}"},
+            {"$set": {"offset": batch.offset, "log": batch.log}},
+        )
 
     async def ask_republish(self, partition: Partition, first: int) -> None:
         """Leave word for the relay to send everything from this number again."""
@@ -194,6 +210,7 @@ def _batch(document: dict[str, Any]) -> Batch:
         document["first"],
         tuple(document["ids"]),
         document["offset"],
+        document["log"],
     )
 
 

@@ -7,13 +7,15 @@ every event at least once, first occurrences in the order of their numbers, what
 The argument in full: a batch is inserted only behind a finished one, and what is unsent is read after that one was
 finished; so what was read is in no earlier batch, and in no later one either, or the insertion would have failed.
 
-What the brokers have lost is found by its offset: where the log ends before the place of a batch that was
-acknowledged (an empty cluster, a topic made anew, a truncation), that batch and all behind it are sent again.
+What the brokers have lost is found in two ways: every batch remembers which cluster took it, so another cluster gets
+all of them again; and where a log ends before the place of a batch that was acknowledged (a topic made anew, a
+truncation), that batch and all behind it are sent again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -42,7 +44,9 @@ class Entries(Protocol):
 
     async def reserve(self, batch: Batch) -> bool: ...
 
-    async def finish(self, batch: Batch, offset: int) -> None: ...
+    async def first_elsewhere(self, partition: Partition, log: str) -> int | None: ...
+
+    async def finish(self, batch: Batch) -> None: ...
 
     async def backlog(self, cap: int) -> tuple[int, int | None]: ...
 
@@ -72,6 +76,10 @@ class Log(Protocol):
         """The offset that the next record will get."""
         ...
 
+    async def identity(self) -> str:
+        """Names this log: another cluster, though at the same address, has another name."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -87,11 +95,15 @@ class Relay:
     bell: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by whoever knows of new events; without it the relay looks every `poll` seconds."""
     poll: float = 0.5
+    look_every: float = 5.0
+    """Seconds between looks whether the brokers still are the ones that took what was sent."""
     back_off: float = 0.1
     most_back_off: float = 5.0
     failing: bool = False
     """Whether the last pass failed."""
     _log: Log | None = None
+    _identity: str = ""
+    _looked: float = float("-inf")
     _tails: dict[Partition, Batch | None] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -117,7 +129,8 @@ class Relay:
         """One pass: everything unsent up to `limit`. How many events were sent."""
         if self._log is None:
             self._log = await self.connect()
-            await self._recover()
+            self._identity = ""
+        await self._look()
         for partition, first in await self.journal.asked_republish():
             await self.resend(partition, first)
             await self.journal.republished(partition, first)
@@ -158,19 +171,29 @@ class Relay:
             except Exception as error:  # noqa: BLE001 - it is being thrown away
                 log.info("closing the producer failed", error=type(error).__name__)
 
-    async def _recover(self) -> None:
+    async def _look(self) -> None:
+        """On connecting, and every now and then: is this the log that took what was sent?"""
+        if self._identity and time.monotonic() - self._looked < self.look_every:
+            return
+        identity = await self._connected().identity()
+        self._looked = time.monotonic()
+        if identity != self._identity:
+            self._tails.clear()
+            self._identity = identity
+            for partition in self.partitions:
+                await self._recover(partition)
+
+    async def _recover(self, partition: Partition) -> None:
         """Finish what was in flight, and send again what the brokers have lost."""
-        for partition in self.partitions:
-            tail = await self._tail(partition)
-            if tail is None:
-                continue
-            end = await self._connected().end(partition)
-            if tail.offset is not None and tail.offset < end:
-                continue
-            for batch in await self.journal.batches(partition):
-                if batch.offset is None or batch.offset >= end:
-                    await self.resend(partition, batch.first)
-                    break
+        tail = await self._tail(partition)
+        if tail is None:
+            return
+        first = await self.journal.first_elsewhere(partition, self._identity)
+        end = await self._connected().end(partition)
+        if first is None and tail.offset is not None and tail.offset >= end:
+            first = next(b.first for b in await self.journal.batches(partition) if b.offset is None or b.offset >= end)
+        if first is not None:
+            await self.resend(partition, first)
 
     async def _send_new(self, partition: Partition, entries: list[dict[str, Any]]) -> int:
         tail = self._tails[partition]
@@ -196,8 +219,8 @@ class Relay:
         with telemetry.send_span(batch.partition.topic, batch.partition.number, contexts, len(envelopes)):
             records = [_record(e) for e in envelopes]
             offset = await self._connected().append(batch.partition, records) if records else batch.offset or 0
-        await self.journal.finish(batch, offset)
-        finished = replace(batch, offset=offset)
+        finished = replace(batch, offset=offset, log=self._identity)
+        await self.journal.finish(finished)
         if tail is None or tail.first <= batch.first:
             self._tails[batch.partition] = finished
         if tail is not None and tail.offset is not None and tail.next == batch.first and offset <= tail.offset:

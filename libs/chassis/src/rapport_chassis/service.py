@@ -112,13 +112,15 @@ class Service:
 
     def api(self) -> None:
         """Run the API process until SIGTERM or SIGINT."""
-        settings = self._begin("api")
+        settings, traces = self._begin("api")
         _run(self._serve_api(settings))
+        traces.shutdown()
 
     def worker(self) -> None:
         """Run the worker process until SIGTERM or SIGINT: relay, consumer, clocks, loops."""
-        settings = self._begin("worker")
+        settings, traces = self._begin("worker")
         _run(self._serve_worker(settings))
+        traces.shutdown()
 
     async def _serve_api(self, settings: ServiceSettings) -> None:
         app = self.app(settings)
@@ -162,16 +164,16 @@ class Service:
         finally:
             await runtime.close()
 
-    def _begin(self, process: str) -> ServiceSettings:
+    def _begin(self, process: str) -> tuple[ServiceSettings, telemetry.Telemetry]:
         settings = self.load_settings()
         logs.configure(self.name, level=settings.log_level, json=settings.log_json)
-        telemetry.configure(
+        traces = telemetry.configure(
             self.name, endpoint=settings.otlp_endpoint, sampling=settings.trace_sampling, instance_id=new_id()
         )
         if not settings.authenticated:
             log.warning("authentication is off", meaning="this process has no identity of its own at MongoDB and Kafka")
         log.info("starting", process=process)
-        return settings
+        return settings, traces
 
 
 @dataclass(slots=True)

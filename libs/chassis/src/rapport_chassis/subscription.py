@@ -19,7 +19,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
 
 from rapport_chassis import metrics
-from rapport_chassis.brokers import connection
+from rapport_chassis.brokers import cluster_id, connection
 from rapport_chassis.journal import Partition
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, settings: ServiceSettings, consumer: Consumer, topics: Iterable[str]) -> None:
         arguments = connection(settings)
+        self._settings = settings
         self._consumer = consumer
         self._broker = KafkaBroker(
             arguments.pop("bootstrap_servers"),
@@ -86,7 +87,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         pause = 0.1
         while True:
             try:
-                places = await self._consumer.assigned(Partition(tp.topic, tp.partition) for tp in assigned)
+                partitions = [Partition(tp.topic, tp.partition) for tp in assigned]
+                places = await self._consumer.assigned(partitions, await cluster_id(self._settings))
             except Exception as error:  # noqa: BLE001 - without cursors nothing may be read
                 log.warning("cursors not readable yet", error=type(error).__name__)
                 await asyncio.sleep(pause)

@@ -9,7 +9,7 @@ the events of an aggregate keep their order; every event takes effect once.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -99,12 +99,15 @@ class WorldJournal:
         await self.chaos.answer_lost()
         return True
 
-    async def finish(self, batch: Batch, offset: int) -> None:
+    async def first_elsewhere(self, partition: Partition, log: str) -> int | None:
+        return next((b.first for b in await self.batches(partition) if b.log != log), None)
+
+    async def finish(self, batch: Batch) -> None:
         await self.chaos.moment()
         for id_ in batch.ids:
             self.stored[id_].pop("unsent", None)
         await self.chaos.moment()
-        self.taken[batch.partition, batch.first] = replace(batch, offset=offset)
+        self.taken[batch.partition, batch.first] = batch
         await self.chaos.answer_lost()
 
     async def backlog(self, cap: int) -> tuple[int, int | None]:
@@ -134,6 +137,7 @@ class WorldLog:
 
     chaos: Chaos
     partitions: dict[Partition, list[Record]] = field(default_factory=lambda: {p: [] for p in PARTITIONS})
+    cluster: int = 1
 
     async def append(self, partition: Partition, records: Sequence[Record]) -> int:
         await self.chaos.moment()
@@ -142,6 +146,10 @@ class WorldLog:
         await self.chaos.answer_lost()
         return place
 
+    async def identity(self) -> str:
+        await self.chaos.moment()
+        return f"cluster {self.cluster}"
+
     async def end(self, partition: Partition) -> int:
         await self.chaos.moment()
         return len(self.partitions[partition])
@@ -149,6 +157,7 @@ class WorldLog:
     async def close(self) -> None: ...
 
     def lose_everything(self) -> None:
+        self.cluster += 1
         for records in self.partitions.values():
             records.clear()
 
@@ -198,7 +207,7 @@ class World:
             await self.chaos.moment()
             return self.log
 
-        relay = Relay(self.journal, connect, PARTITIONS, limit=self.chaos.dice.randint(1, 7))
+        relay = Relay(self.journal, connect, PARTITIONS, limit=self.chaos.dice.randint(1, 7), look_every=0)
         for _ in range(6):
             await relay.drain()
 
@@ -212,7 +221,7 @@ class World:
 
     async def consume(self) -> None:
         consumer = self.consumer()
-        places = await consumer.assigned(PARTITIONS)
+        places = await consumer.assigned(PARTITIONS, await self.log.identity())
         for _ in range(8):
             await self.poll(consumer, places)
 
@@ -249,7 +258,7 @@ class World:
 
     async def consumed(self) -> None:
         consumer = self.consumer()
-        places = await consumer.assigned(PARTITIONS)
+        places = await consumer.assigned(PARTITIONS, await self.log.identity())
         for _ in range(400):
             await self.poll(consumer, places)
             ends = [places[p] >= len(self.log.partitions[p]) for p in PARTITIONS]
