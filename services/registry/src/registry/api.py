@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from fastapi import HTTPException, Path, Request
 from fastapi import Query as QueryParameter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SerializeAsAny
 from rapport_chassis.access import Forbidden
 from rapport_chassis.http import (
     Caller,
@@ -161,9 +161,11 @@ async def search(  # noqa: PLR0917 - what one can search by
     place = place_of(cursor, filters, 1)
     question = SearchStakeholders(**filters, after=place[0] if place else None, limit=limit + 1)
 
-    def page(found: list[Stakeholder]) -> Page[FactsView]:
+    def page(found: list[Stakeholder]) -> Page[SerializeAsAny[FactsView]]:
         more = cursor_of((found[limit - 1].id,), filters) if len(found) > limit else None
-        return Page[FactsView](items=[seen_by(caller).of(stakeholder) for stakeholder in found[:limit]], next=more)
+        return Page[SerializeAsAny[FactsView]](
+            items=[seen_by(caller).of(stakeholder) for stakeholder in found[:limit]], next=more
+        )
 
     return await query(search_stakeholders, question, view=page)
 

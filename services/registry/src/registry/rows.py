@@ -1,6 +1,5 @@
 """CSV as it arrives (RFC 4180, UTF-8): rows with the line they begin in, without holding the file."""
 
-import codecs
 import csv
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
@@ -42,17 +41,21 @@ def _cells(row: str, line: int) -> tuple[str, ...]:
 
 
 async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    pending = ""
-    try:
-        async for chunk in chunks:
-            *whole, pending = (pending + decoder.decode(chunk)).split("\n")
-            for line in whole:
-                yield line + "\n"
-            if len(pending) > LONGEST_ROW:
-                raise FileUnreadable(f"a line of more than {LONGEST_ROW} characters")
-        pending += decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        raise FileUnreadable("the file is not UTF-8") from None
+    """Lines with their ends. Each is decoded by itself, so that what is before a fault does not depend on chunks."""
+    pending, number = b"", 0
+    async for chunk in chunks:
+        *whole, pending = (pending + chunk).split(b"\n")
+        for line in whole:
+            number += 1
+            yield _text(line + b"\n", number)
+        if len(pending) > LONGEST_ROW:
+            raise FileUnreadable(f"line {number + 1}: more than {LONGEST_ROW} bytes")
     if pending:
-        yield pending
+        yield _text(pending, number + 1)
+
+
+def _text(line: bytes, number: int) -> str:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError:
+        raise FileUnreadable(f"line {number}: not UTF-8") from None

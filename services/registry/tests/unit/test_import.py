@@ -145,7 +145,7 @@ async def test_it_does_not_matter_in_what_pieces_a_file_arrives(file, size):
     ("file", "message"),
     [
         (b'a,"b\n', "line 1: a quote is left open"),
-        (b"a\n\xff\n", "not UTF-8"),
+        (b"a\n\xff\n", "line 2: not UTF-8"),
         (b'a\n"b"c\n', "line 2: not CSV"),
         (b"a" * (LONGEST_ROW + 1), "more than"),
         (b'"' + b"a\n" * LONGEST_ROW, "line 1: a row of more than"),

@@ -12,7 +12,7 @@ from registry.domain.stakeholder import Stakeholder
 from registry.usecases import Command, Unit
 from registry.usecases.grant_consent import Agreement, GrantConsent, grant_consent
 from registry.usecases.read_stakeholder import read_stakeholder
-from registry.usecases.register_stakeholder import RegisterStakeholder, reference_hash, register_stakeholder
+from registry.usecases.register_stakeholder import RegisterStakeholder, enter, reference_hash
 
 NEEDED = ("kind", "name", "category")
 REGISTERED, KNOWN = "registered", "known"
@@ -82,12 +82,10 @@ async def import_stakeholder(row: ImportRow, unit: Unit) -> Imported:
                 reference_index=reference_index,
                 differs=_differences(values, command, known),
             )
-    stakeholder = await register_stakeholder(command, unit)
+    stakeholder = enter(command, reference_index, unit)
     for agreement in agreements:
         await grant_consent(GrantConsent(stakeholder_id=stakeholder.id, agreement=agreement), unit)
-    return Imported(
-        line=row.line, status=REGISTERED, stakeholder_id=stakeholder.id, reference_index=stakeholder.reference_index
-    )
+    return Imported(line=row.line, status=REGISTERED, stakeholder_id=stakeholder.id, reference_index=reference_index)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -30,14 +30,19 @@ class RegisterStakeholder(Command):
 
 
 async def register_stakeholder(command: RegisterStakeholder, unit: Unit) -> Stakeholder:
-    """Raises UnknownCode, SubtypeOfAnotherCategory, ReferenceTaken."""
+    """Raises ReferenceTaken, UnknownCode, SubtypeOfAnotherCategory."""
+    reference_index = reference_hash(command.reference, unit)
+    if reference_index is not None and await unit.references.get(reference_index) is not None:
+        raise ReferenceTaken("a stakeholder is registered under this reference")
+    return enter(command, reference_index, unit)
+
+
+def enter(command: RegisterStakeholder, reference_index: str | None, unit: Unit) -> Stakeholder:
+    """Register under a reference that is known to be free. Raises UnknownCode, SubtypeOfAnotherCategory."""
     today = day_of(unit.now)
     landscape = reference().landscape(command.category, command.subtype, today)
     reference().check_region(command.region, today)
     reference().check_groups(command.confidence_groups, today)
-    reference_index = reference_hash(command.reference, unit)
-    if reference_index is not None and await unit.references.get(reference_index) is not None:
-        raise ReferenceTaken("a stakeholder is registered under this reference")
     stakeholder = Stakeholder(
         id=unit.new_id(),
         kind=command.kind,
