@@ -191,7 +191,8 @@ class Relay:
         first = await self.journal.first_elsewhere(partition, self._identity)
         end = await self._connected().end(partition)
         if first is None and tail.offset is not None and tail.offset >= end:
-            first = next(b.first for b in await self.journal.batches(partition) if b.offset is None or b.offset >= end)
+            lost = [b.first for b in await self.journal.batches(partition) if b.offset is None or b.offset >= end]
+            first = min(lost, default=None)
         if first is not None:
             await self.resend(partition, first)
 
