@@ -1,37 +1,19 @@
-"""A real mail server and a real web server that keep what arrives and fail on demand."""
+"""The service over memory; a real mail server and a real web server that keep what arrives and fail on demand."""
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import uvicorn
-from notifications.settings import EmailSettings, WebhookSettings
+from notifications.settings import DeliverySettings, EmailSettings, Settings, WebhookSettings
+from notifications.store import Notifications
+from rapport_chassis.memory import Memory
 from rapport_stack import mailbox
 from starlette.applications import Starlette
 
-
-async def until(condition: Callable[[], Awaitable[bool] | bool], *, seconds: float = 10.0) -> None:
-    """Waits for a condition, and fails when it does not come true in time."""
-    async with asyncio.timeout(seconds):
-        while True:
-            met = condition()
-            if met if isinstance(met, bool) else await met:
-                return
-            await asyncio.sleep(0.01)
-
-
-@dataclass(frozen=True, slots=True)
-class Inbox:
-    """Both servers, and the settings by which the channels reach them."""
-
-    box: mailbox.Mailbox
-    email: EmailSettings
-    webhook: WebhookSettings
-    hooks: str
-    """Base URL of the web hooks; a hook's name comes behind it."""
+from services.notifications.tests.house import NOW, House, Inbox, until
 
 
 def listening() -> socket.socket:
@@ -62,3 +44,13 @@ async def inbox(tmp_path: Path) -> AsyncIterator[Inbox]:
             await serving
             smtp.close()
             await smtp.wait_closed()
+
+
+@pytest.fixture
+def house() -> House:
+    settings = Settings(
+        service="notifications",
+        delivery=DeliverySettings(attempts=3, back_off_seconds=10, most_back_off_seconds=60, poll_seconds=0.01),
+    )
+    settings.webhook.allow_insecure = True
+    return House(Memory(Notifications, now=NOW), settings)
