@@ -1,5 +1,6 @@
 """From HTTP to what is told."""
 
+import asyncio
 import json
 
 import pytest
@@ -121,6 +122,26 @@ async def test_a_reference_is_taken_once(officer):
     await register(officer, reference="EX-1")
     answer = await officer.post("/stakeholders", json={**BODY, "reference": "EX-1"}, headers={"Idempotency-Key": "b"})
     assert is_problem(answer, 409, "reference-taken")
+
+
+async def test_of_two_at_the_same_moment_one_takes_the_reference(registry, officer):
+    both = [
+        officer.post("/stakeholders", json={**BODY, "reference": "EX-1"}, headers={"Idempotency-Key": key})
+        for key in ("a", "b")
+    ]
+    answers = await asyncio.gather(*both)
+    assert sorted(answer.status_code for answer in answers) == [201, 409]
+    assert len(await registry.events()) == 1
+
+
+async def test_consents_given_at_the_same_moment_are_both_kept(registry, officer):
+    path = f"/stakeholders/{(await register(officer)).json()['id']}"
+    both = [
+        officer.post(f"{path}/consents", json={"purpose": "updates", "channel": channel, "proof": "form"})
+        for channel in ("email", "phone")
+    ]
+    assert {answer.status_code for answer in await asyncio.gather(*both)} == {200}
+    assert {c["channel"] for c in (await officer.get(path)).json()["consents"]} == {"email", "phone"}
 
 
 async def test_amending_needs_the_version_that_was_read(officer):
@@ -290,3 +311,10 @@ async def test_a_file_that_is_none_is_a_problem(officer, file, status, slug):
 async def test_an_import_is_csv(officer):
     answer = await officer.post("/stakeholders/import", content=b"{}", headers={"Content-Type": "application/json"})
     assert is_problem(answer, 415)
+
+
+async def test_the_api_describes_itself(registry):
+    described = registry.app.openapi()
+    imported = described["paths"]["/stakeholders/import"]["post"]
+    assert list(imported["requestBody"]["content"]) == ["text/csv"]
+    assert "FactsView" in described["components"]["schemas"]

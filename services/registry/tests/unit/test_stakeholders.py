@@ -217,7 +217,7 @@ async def test_a_new_name_is_found_and_the_old_one_is_not(memory, organisation):
 
 async def test_erasing_leaves_only_what_counts(memory, organisation):
     stakeholder = await memory.run(register_stakeholder, organisation)
-    agreement = Agreement(purpose="updates", channel="email", proof="form")
+    agreement = Agreement.model_validate({"purpose": "updates", "channel": "email", "proof": "form"})
     await memory.run(grant_consent, GrantConsent(stakeholder_id=stakeholder.id, agreement=agreement))
     await memory.run(erase_person, stakeholder.id)
     [document] = memory.documents.collections["stakeholders"].values()
