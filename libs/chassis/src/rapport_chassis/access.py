@@ -2,7 +2,8 @@
 
 The keys come from the issuer's JWKS, never from the token (no `jku`, `x5u`, `jwk`); the algorithm must be on the list
 and fit the key's type; ID tokens and refresh tokens are no access tokens. Keys are cached: known ones go on while the
-issuer is away, an unknown one makes one look at the issuer, at most every half minute, and is refused otherwise.
+issuer is away, an unknown one makes one look at the issuer, at most every half minute, and is refused otherwise. Keys
+are taken anew every ten minutes, so that one the issuer withdrew is forgotten.
 """
 
 from __future__ import annotations
@@ -17,20 +18,28 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import structlog
 from joserfc import jws, jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import KeySet
+
+from rapport_chassis.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from joserfc.jwa import JWSAlgModel
 
 log = structlog.get_logger(__name__)
 
 LONGEST_TOKEN = 8 * 1024
 REFRESH_EVERY = 30.0
+FIRST_EVERY = 1.0
+KEYS_AGE = 600.0
 CACHED_TOKENS = 4_096
 CACHED_SECONDS = 60.0
 ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt", "jwt"})
+ACCESS_CLAIM_TYPES = frozenset({"bearer", "at+jwt", "jwt"})
 KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
+NEAR = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Unauthenticated(Exception):
@@ -69,11 +78,12 @@ class TokenVerifier:
     _http: httpx.AsyncClient | None = None
     _keys: dict[str, Any] = field(default_factory=dict)
     _looked: float = float("-inf")
+    _taken: float = float("-inf")
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _verified: OrderedDict[bytes, tuple[float, Principal]] = field(default_factory=OrderedDict)
 
     async def verify(self, token: str) -> Principal:
-        """Who the token speaks for. Raises Unauthenticated."""
+        """Who the token speaks for. Raises Unauthenticated; Unavailable while the issuer's keys were never seen."""
         if len(token) > LONGEST_TOKEN:
             raise Unauthenticated("the token is too long")
         mark = hashlib.sha256(token.encode()).digest()
@@ -93,11 +103,13 @@ class TokenVerifier:
             await self._http.aclose()
 
     async def _claims(self, token: str) -> dict[str, Any]:
+        # Issuers add header parameters of their own; none of them has a say here.
+        registry = _Algorithms(algorithms=self.algorithms, strict_check_header=False)
         try:
-            header = jws.extract_compact(token.encode()).headers()
-        except (JoseError, ValueError) as error:
+            header = jws.extract_compact(token.encode(), registry=registry).headers()
+            algorithm, kid = header["alg"], header.get("kid")
+        except (JoseError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise Unauthenticated("malformed token") from error
-        algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in self.algorithms:
             raise Unauthenticated("the algorithm is not allowed")
         if str(header.get("typ", "JWT")).lower() not in ACCESS_TOKEN_TYPES:
@@ -106,7 +118,7 @@ class TokenVerifier:
         if key is None or key.key_type != KEY_TYPES.get(algorithm[:2]):
             raise Unauthenticated("unknown key")
         try:
-            claims = dict(jwt.decode(token, key, algorithms=list(self.algorithms)).claims)
+            claims = dict(jwt.decode(token, key, registry=registry).claims)
             jwt.JWTClaimsRegistry(
                 now=lambda: int(self.clock()),
                 leeway=self.leeway,
@@ -114,7 +126,7 @@ class TokenVerifier:
                 exp={"essential": True},
                 sub={"essential": True},
             ).validate(claims)
-        except (JoseError, ValueError, TypeError) as error:
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
             raise Unauthenticated(f"refused: {type(error).__name__}") from error
         return claims
 
@@ -122,14 +134,18 @@ class TokenVerifier:
         audience = claims.get("aud")
         if self.audience not in ([audience] if isinstance(audience, str) else audience or []):
             raise Unauthenticated("another audience")
-        if "nonce" in claims or "at_hash" in claims or claims.get("token_use") == "id":
+        if (
+            not {"nonce", "at_hash", "c_hash"}.isdisjoint(claims)
+            or claims.get("token_use", "access") != "access"
+            or str(claims.get("typ", "bearer")).lower() not in ACCESS_CLAIM_TYPES
+        ):
             raise Unauthenticated("not an access token")
         roles: Any = claims
         for part in self.roles_claim.split("."):
             roles = roles.get(part) if isinstance(roles, dict) else None
         if not isinstance(claims["sub"], str) or not isinstance(roles or [], list):
             raise Unauthenticated("malformed claims")
-        region, client = claims.get("region"), claims.get("client_id")
+        region, client = claims.get("region"), claims.get("client_id", claims.get("azp"))
         return Principal(
             claims["sub"],
             frozenset(role for role in roles or [] if isinstance(role, str)),
@@ -138,33 +154,60 @@ class TokenVerifier:
         )
 
     async def _key(self, kid: object) -> Any:
-        if not isinstance(kid, str):
+        """The issuer's key of that name; without a name its only key. One look serves all who wait for it."""
+        if not isinstance(kid, str | None):
             return None
-        if kid not in self._keys:
+        aged = self.clock() - self._taken >= KEYS_AGE and not self._looking.locked()
+        if aged or (kid is not None and kid not in self._keys):
             async with self._looking:
-                if kid not in self._keys and self.clock() - self._looked >= REFRESH_EVERY:
-                    self._looked = self.clock()
+                every = REFRESH_EVERY if self._keys else FIRST_EVERY
+                if (aged or kid not in self._keys) and self.clock() - self._looked >= every:
                     await self._fetch()
+                    self._looked = self.clock()
+        if not self._keys:
+            raise Unavailable("the issuer's keys cannot be read")
+        if kid is None:
+            return next(iter(self._keys.values())) if len(self._keys) == 1 else None
         return self._keys.get(kid)
 
     async def _fetch(self) -> None:
         """Take the issuer's keys; when it does not answer, those that are known stay."""
         if self._http is None:
-            self._http = httpx.AsyncClient(timeout=5, follow_redirects=False)
+            near = httpx.URL(self.jwks_url or self.issuer).host in NEAR
+            self._http = httpx.AsyncClient(
+                timeout=5, follow_redirects=False, trust_env=not near
+            )  # proxies are for afar
         try:
-            url = self.jwks_url
-            if url is None:
-                found = await self._http.get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
-                url = found.raise_for_status().json()["jwks_uri"]
+            url = self.jwks_url or await self._discover(self._http)
             response = await self._http.get(url)
             keys = KeySet.import_key_set(response.raise_for_status().json())
-        except (httpx.HTTPError, JoseError, ValueError, KeyError, TypeError) as error:
-            log.warning("the issuer's keys cannot be read", error=type(error).__name__)
-            if not self._keys:
-                self._looked = float("-inf")  # nothing works without keys: look again with the next request
+        except (httpx.HTTPError, httpx.InvalidURL, JoseError, ValueError, KeyError, TypeError) as error:
+            log.warning("the issuer's keys cannot be read", error=type(error).__name__, known=len(self._keys))
             return
         self.trust(keys)
 
+    async def _discover(self, http: httpx.AsyncClient) -> str:
+        found = await http.get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+        configuration = found.raise_for_status().json()
+        if configuration["issuer"] != self.issuer:
+            raise ValueError("another issuer's configuration")
+        return str(configuration["jwks_uri"])
+
     def trust(self, keys: KeySet) -> None:
         """From now on these are the issuer's keys. A shared secret is none: whoever can verify with it can also sign."""
-        self._keys = {key.kid: key for key in keys.keys if key.kid and key.key_type != "oct"}
+        self._keys = {
+            key.kid: key for key in keys.keys if key.kid and key.key_type != "oct" and key.get("use", "sig") == "sig"
+        }
+        self._taken = self.clock()
+
+
+class _Algorithms(jws.JWSRegistry):
+    """What the settings allow and nothing else.
+
+    The library warns of "EdDSA" (RFC 9864 prefers "Ed25519"), which issuers go on writing; bound to its key it is as good.
+    """
+
+    def get_alg(self, name: str) -> JWSAlgModel:
+        if not self.allowed or name not in self.allowed:
+            raise UnsupportedAlgorithmError
+        return self.algorithms[name]

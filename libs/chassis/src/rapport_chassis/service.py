@@ -93,7 +93,6 @@ class Service:
             docs_url="/docs" if settings.http_documentation else None,
             redoc_url=None,
             openapi_url="/openapi.json" if settings.http_documentation else None,
-            max_body_size=settings.http_body_limit,
         )
         app.state.verifier = TokenVerifier(
             settings.oidc_issuer,
@@ -103,7 +102,7 @@ class Service:
             leeway=settings.oidc_leeway_seconds,
             roles_claim=settings.oidc_roles_claim,
         )
-        install(app, (*self.routes, operations.routes), self.errors)
+        install(app, (*self.routes, operations.routes), self.errors, body_limit=settings.http_body_limit)
         return app
 
     async def open(self, settings: ServiceSettings) -> Runtime:

@@ -34,7 +34,7 @@ def fingerprint(method: str, path: str, body: bytes) -> str:
     return hashlib.sha256(b"\x00".join((method.encode(), path.encode(), body))).hexdigest()
 
 
-def _required(
+async def _required(
     idempotency_key: Annotated[
         str | None, Header(description="1 to 128 visible ASCII characters, new for each new request")
     ] = None,

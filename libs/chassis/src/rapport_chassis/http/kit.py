@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rapport_chassis.http import problems
+from rapport_chassis.http.body import MOST_BYTES
 from rapport_chassis.http.observed import Observed
 from rapport_chassis.http.routes import assert_all_declared
 
@@ -15,11 +16,49 @@ if TYPE_CHECKING:
 
     from rapport_chassis.http.routes import Routes
 
+REQUIRED = frozenset({"if-match", "idempotency-key"})
+"""Headers whose absence has an answer of its own, and which clients must send all the same."""
 
-def install(app: FastAPI, routes: Iterable[Routes], errors: Mapping[type[Exception], int]) -> None:
-    """Raises UndeclaredAccess where a route does not say who may use it."""
+
+def install(
+    app: FastAPI,
+    routes: Iterable[Routes],
+    errors: Mapping[type[Exception], int],
+    *,
+    body_limit: int = MOST_BYTES,
+) -> None:
+    """Raises UndeclaredAccess where a route does not say who may use it. `body_limit` is in bytes."""
+    app.state.body_limit = body_limit
+    app.router.redirect_slashes = False  # one resource, one path
     problems.install(app, errors)
     for each in routes:
         app.include_router(each.router)
+    app.add_middleware(problems.Unexpected)
     app.add_middleware(Observed)
+    _complete_openapi(app)
     assert_all_declared(app)
+
+
+def _complete_openapi(app: FastAPI) -> None:
+    """What FastAPI cannot know of: the problem, the token, and which headers are needed."""
+    generate = app.openapi
+
+    def complete() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = generate()
+            components = schema.setdefault("components", {})
+            components.setdefault("schemas", {})["Problem"] = problems.Problem.model_json_schema()
+            components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+            for operations in schema["paths"].values():
+                for operation in operations.values():
+                    _require_headers(operation.get("parameters", ()))
+        return app.openapi_schema or {}
+
+    app.openapi = complete  # type: ignore[method-assign] # as FastAPI's manual extends it
+
+
+def _require_headers(parameters: Iterable[dict[str, Any]]) -> None:
+    for parameter in parameters:
+        if parameter["in"] == "header" and parameter["name"].lower() in REQUIRED:
+            parameter["required"] = True
+            parameter["schema"] = {"type": "string"}

@@ -17,6 +17,7 @@ DURATION = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 
+EVENT_STREAM = b"text/event-stream"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -32,16 +33,15 @@ class Observed:
             return
         begun = time.perf_counter()
         status = 500
+        lasting = False
 
         async def tell(message: Message) -> None:
-            nonlocal status
+            nonlocal status, lasting
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = list(message.get("headers", ()))
-                names = {name.lower() for name, _ in headers}
-                headers.append((b"x-content-type-options", b"nosniff"))
-                if b"cache-control" not in names:
-                    headers.append((b"cache-control", b"no-store"))
+                headers = [(name, value) for name, value in message.get("headers", ()) if name != b"cache-control"]
+                lasting = any(name == b"content-type" and value.startswith(EVENT_STREAM) for name, value in headers)
+                headers += [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
                 message = {**message, "headers": headers}
             await send(message)
 
@@ -50,4 +50,5 @@ class Observed:
         finally:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in METHODS else "_OTHER"
-            DURATION.labels(method, route, str(status)).observe(time.perf_counter() - begun)
+            if not lasting:  # how long somebody listens is no measure of ours
+                DURATION.labels(method, route, str(status)).observe(time.perf_counter() - begun)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LONGEST_CURSOR = 1_024
+STORED_INTEGERS = range(-(2**63), 2**63)
 
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most")]
 CursorParameter = Annotated[str | None, Query(max_length=LONGEST_CURSOR, description="`next` of the page before")]
@@ -39,13 +40,17 @@ def place_of(cursor: str | None, filters: Mapping[str, Any], length: int) -> tup
         return None
     try:
         place, mark = from_json(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if mark != _list(filters) or len(place) != length or not all(isinstance(p, str | int) for p in place):
+        if mark != _list(filters) or len(place) != length or not all(map(_sortable, place)):
             place = None
     except (ValueError, TypeError):
         place = None
     if place is None:
         raise HTTPException(400, "the cursor is not one of this list: begin without it")
     return tuple(place)
+
+
+def _sortable(value: Any) -> bool:
+    return isinstance(value, str) or (type(value) is int and value in STORED_INTEGERS)
 
 
 def _list(filters: Mapping[str, Any]) -> str:

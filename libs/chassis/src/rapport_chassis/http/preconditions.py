@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from fastapi import Depends, Header, HTTPException
+from fastapi import Depends, Header, HTTPException, Request, Response
 
 ETAG = re.compile(r'"([1-9][0-9]{0,17})"')
 
@@ -15,7 +15,16 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def _version(
+def unless_known(request: Request, response: Response) -> Response:
+    """304 in place of an answer whose ETag the client has (If-None-Match, compared weakly: RFC 9110 section 13.1.2)."""
+    tag, known = response.headers.get("etag"), request.headers.get("if-none-match")
+    if request.method not in {"GET", "HEAD"} or response.status_code != 200 or tag is None or known is None:  # noqa: PLR2004 - RFC 9110: only in place of a 200
+        return response
+    tags = {found.strip().removeprefix("W/") for found in known.split(",")}
+    return Response(status_code=304, headers={"ETag": tag}) if tags & {tag.removeprefix("W/"), "*"} else response
+
+
+async def _version(
     if_match: Annotated[str | None, Header(description="The ETag that was read last")] = None,
 ) -> int:
     if if_match is None:

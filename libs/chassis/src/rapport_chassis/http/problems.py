@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
+from opentelemetry.trace import format_trace_id, get_current_span
 from pydantic import BaseModel, Field, ValidationError
+from pymongo.errors import ConnectionFailure
 from starlette.exceptions import HTTPException
 
 from rapport_chassis.access import Forbidden, Unauthenticated
@@ -23,10 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from fastapi import FastAPI, Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+MOST_LISTED = 50
+"""Errors listed for one request: a hostile body is not answered at ten times its length."""
+
+LONGEST_POINTER = 200
 
 OWN_ERRORS: dict[type[Exception], int] = {
     Conflict: 409,
@@ -47,6 +57,7 @@ class Problem(BaseModel):
     status: int
     detail: str | None = None
     errors: list[dict[str, str]] | None = Field(default=None, description="[{pointer, detail}]")
+    trace_id: str | None = Field(default=None, description="Of a fault of ours: quote it when you report it")
 
 
 class ProblemResponse(JSONResponse):
@@ -60,10 +71,11 @@ def problem(
     slug: str | None = None,
     headers: Mapping[str, str] | None = None,
     errors: list[dict[str, str]] | None = None,
+    trace_id: str | None = None,
 ) -> ProblemResponse:
     """The answer to what went wrong; `slug` names the kind of problem, without one the status says it all."""
     title = slug.replace("-", " ").capitalize() if slug else HTTPStatus(status).phrase
-    content = Problem(type=_type(slug), title=title, status=status, detail=detail, errors=errors)
+    content = Problem(type=_type(slug), title=title, status=status, detail=detail, errors=errors, trace_id=trace_id)
     return ProblemResponse(content.model_dump(exclude_none=True), status_code=status, headers=dict(headers or {}))
 
 
@@ -84,14 +96,13 @@ def slug_of(kind: type[Exception]) -> str:
 
 
 def pointers(errors: Iterable[Any]) -> list[dict[str, str]]:
-    """Pydantic's errors as JSON pointers and words; never the value, which may be personal."""
-    return [
-        {
-            "pointer": "/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"]),
-            "detail": error["msg"] if error["type"] != "value_error" else error["msg"].removeprefix("Value error, "),
-        }
-        for error in errors
-    ]
+    """Pydantic's errors as JSON pointers and words; never the value, which may be personal. No more than fifty."""
+    return [{"pointer": _pointer(error["loc"]), "detail": _words(error)} for error in islice(errors, MOST_LISTED)]
+
+
+def documented(description: str) -> dict[str, Any]:
+    """A problem as OpenAPI tells of it."""
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
 
 def install(app: FastAPI, errors: Mapping[type[Exception], int]) -> None:
@@ -100,13 +111,17 @@ def install(app: FastAPI, errors: Mapping[type[Exception], int]) -> None:
     async def declared(_: Request, error: Exception) -> ProblemResponse:
         table = {**OWN_ERRORS, **errors}
         kind = next(kind for kind in type(error).__mro__ if kind in table)
-        return problem(table[kind], str(error), slug=slug_of(kind))
+        challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'} if kind is Forbidden else None
+        return problem(table[kind], str(error), slug=slug_of(kind), headers=challenge)
 
-    async def http(_: Request, error: Exception) -> ProblemResponse:
+    async def http(request: Request, error: Exception) -> ProblemResponse:
         if not isinstance(error, HTTPException):
             raise error
         detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else None
-        return problem(error.status_code, detail, headers=error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(sorted(_methods(request)))
+        return problem(error.status_code, detail, headers=headers)
 
     async def invalid(_: Request, error: Exception) -> ProblemResponse:
         found = error.errors() if isinstance(error, RequestValidationError | ValidationError) else []
@@ -121,10 +136,8 @@ def install(app: FastAPI, errors: Mapping[type[Exception], int]) -> None:
         seconds = error.retry_after if isinstance(error, Unavailable) else 2
         return problem(503, str(error), slug="unavailable", headers={"Retry-After": str(seconds)})
 
-    async def unexpected(request: Request, error: Exception) -> ProblemResponse:
-        route = getattr(request.scope.get("route"), "path", None)
-        log.error("request failed", route=route, exc_info=error)
-        return problem(500, "this is our fault; it has been noted")
+    async def store_away(request: Request, _: Exception) -> ProblemResponse:
+        return await unavailable(request, Unavailable("the store does not answer"))
 
     for kind in (*OWN_ERRORS, *errors):
         app.add_exception_handler(kind, declared)
@@ -133,7 +146,65 @@ def install(app: FastAPI, errors: Mapping[type[Exception], int]) -> None:
     app.add_exception_handler(Unauthenticated, unauthenticated)
     app.add_exception_handler(Unavailable, unavailable)
     app.add_exception_handler(KeyringUnavailable, unavailable)
-    app.add_exception_handler(Exception, unexpected)
+    app.add_exception_handler(ConnectionFailure, store_away)
+
+
+class Unexpected:
+    """Pure ASGI: whatever nobody declared is noted in the log, and told as a 500 without a word of the inside."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception as error:
+            route = getattr(scope.get("route"), "path", None)
+            log.error("request failed", route=route, exc_info=error)  # noqa: TRY400 - the same, as this log has it
+            if begun:
+                raise  # half an answer is out: only the end of the connection tells that it is none
+            context = get_current_span().get_span_context()
+            trace_id = format_trace_id(context.trace_id) if context.is_valid else None
+            fault = problem(500, "this is our fault; it has been noted", trace_id=trace_id)
+            await fault(scope, receive, send)
+
+
+def _methods(request: Request) -> set[str]:
+    """All methods of a path: the router stops at the first route that knows the path."""
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        pattern = getattr(route, "path_regex", None)
+        if route.methods and pattern is not None and pattern.match(request.scope["path"]):
+            found |= route.methods
+    return found
+
+
+def _pointer(place: Iterable[Any]) -> str:
+    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in place)
+    return ("/" + "/".join(steps))[:LONGEST_POINTER]
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    """Pydantic's words, but where they quote the value."""
+    match error["type"]:
+        case "value_error":
+            return str(error["msg"]).removeprefix("Value error, ")
+        case "union_tag_invalid":
+            return "Input should have one of the known tags"
+        case "uuid_parsing":
+            return "Input should be a valid UUID"
+        case _:
+            return str(error["msg"])
 
 
 def _type(slug: str | None) -> str:

@@ -9,20 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from rapport_chassis.access import Forbidden, Principal, Unauthenticated
 from rapport_chassis.http.body import StrictRequest
-from rapport_chassis.http.problems import MEDIA_TYPE, Problem
+from rapport_chassis.http.preconditions import unless_known
+from rapport_chassis.http.problems import documented
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
 Endpoint = Callable[..., Any]
-
-UNLIMITED = 1 << 62
-"""For a route that reads its body as a stream and caps each line itself."""
 
 DOCUMENTED = {
     400: "Malformed",
@@ -68,6 +66,7 @@ class _Route(APIRoute):
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         self.access = _read(self.openapi_extra)
+        self.streaming = bool((self.openapi_extra or {}).get("x-streaming"))
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -80,8 +79,11 @@ class _Route(APIRoute):
                 principal = await request.app.state.verifier.verify(_token(request))
                 access.check(principal)
                 request.state.principal = principal
-            _check_media_type(request, expects_json=self.body_field is not None)
-            return await handle(StrictRequest(request.scope, request.receive))
+            strict = StrictRequest(
+                request.scope, request.receive, None if self.streaming else request.app.state.body_limit
+            )
+            strict.check_headers("application/json" if self.body_field is not None else None)
+            return unless_known(strict, await handle(strict))
 
         return closed
 
@@ -125,18 +127,15 @@ class Routes:
         declared |= options.pop("openapi_extra", {})
         codes = {code: text for code, text in DOCUMENTED.items() if access.roles or code not in {401, 403}}
         codes |= dict.fromkeys(problems, "See the problem's type")
-        if streaming:
-            options["max_body_size"] = UNLIMITED
+        if streaming:  # the body may be of any length: whoever reads it caps each line
+            declared["x-streaming"] = True
         return self.router.api_route(
             path,
             methods=[method],
             response_model=view,
             status_code=status,
             openapi_extra=declared,
-            responses={
-                code: {"model": Problem, "description": text, "content": {MEDIA_TYPE: {}}}
-                for code, text in sorted(codes.items())
-            },
+            responses={code: documented(text) for code, text in sorted(codes.items())},
             **options,
         )
 
@@ -176,6 +175,8 @@ def _read(extra: dict[str, Any] | None) -> Access | None:
 
 
 def _token(request: Request) -> str:
+    if "access_token" in request.query_params:
+        raise Unauthenticated("a token belongs in the Authorization header, for URLs end in logs")
     found = request.headers.getlist("authorization")
     if not found:
         raise Unauthenticated
@@ -185,14 +186,3 @@ def _token(request: Request) -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated
     return token.strip()
-
-
-def _check_media_type(request: Request, *, expects_json: bool) -> None:
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise HTTPException(415, "send the body without Content-Encoding")
-    if not expects_json:
-        return
-    kind, _, parameters = request.headers.get("content-type", "").partition(";")
-    charset = parameters.replace('"', "").replace(" ", "").lower()
-    if kind.strip().lower() != "application/json" or charset not in {"", "charset=utf-8"}:
-        raise HTTPException(415, "send application/json in UTF-8")
