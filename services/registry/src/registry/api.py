@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any, Self
 
-from fastapi import HTTPException, Path, Request
+from fastapi import Path
 from fastapi import Query as QueryParameter
 from pydantic import BaseModel, Field, SerializeAsAny
 from rapport_chassis.access import Forbidden
@@ -19,7 +19,6 @@ from rapport_chassis.http import (
     Response,
     Routes,
     Run,
-    RunEach,
     allow,
     cursor_of,
     place_of,
@@ -36,14 +35,11 @@ from registry.domain.consent import (
 from registry.domain.name import NameTooShort
 from registry.domain.reference import Reference, SubtypeOfAnotherCategory, UnknownCode, reference
 from registry.domain.stakeholder import Kind, ReferenceTaken, Stakeholder, StakeholderGone, StakeholderNotFound
-from registry.imports import TooManyRows, answers
-from registry.rows import FileUnreadable
 from registry.usecases import Code, Id
 from registry.usecases.amend_stakeholder import Amendment, AmendStakeholder, amend_stakeholder
 from registry.usecases.count_segments import CountSegments, SegmentCounts, count_segments
 from registry.usecases.erase_person import erase_person
 from registry.usecases.grant_consent import Agreement, GrantConsent, grant_consent
-from registry.usecases.import_stakeholders import ColumnsWrong, RowInvalid
 from registry.usecases.read_reference import ReadReference, read_reference
 from registry.usecases.read_stakeholder import read_stakeholder
 from registry.usecases.register_stakeholder import RegisterStakeholder, register_stakeholder
@@ -60,10 +56,6 @@ ERRORS = {
     ConsentNeverGranted: 404,
     ConsentWithdrawnSince: 409,
     ConsentInFuture: 422,
-    ColumnsWrong: 422,
-    RowInvalid: 422,
-    FileUnreadable: 400,
-    TooManyRows: 413,
 }
 
 OFFICER = "engagement-officer"
@@ -206,21 +198,6 @@ async def withdraw(
     """Take an agreement back; `proof` says how it was said. Needs no If-Match: nothing may stand in its way."""
     command = WithdrawConsent(stakeholder_id=id, purpose=purpose, channel=channel, proof=proof)
     return await run(withdraw_consent, command, view=FactsView.of)
-
-
-@routes.post(
-    "/stakeholders/import",
-    access=WRITERS,
-    status=200,
-    streaming=True,
-    openapi_extra={"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}},
-)
-async def import_(request: Request, each: RunEach, query: Query, *, dry_run: bool = False) -> Response:
-    """Import CSV, with a line of JSON as answer for every row. `dry_run` says what would happen and changes nothing."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/csv":
-        raise HTTPException(415, "send text/csv in UTF-8")
-    answered = await answers(request.stream(), each, query, dry_run=dry_run)
-    return Response(answered, media_type="application/x-ndjson")
 
 
 @routes.get("/reference", access=EVERY_ROLE, view=Reference)

@@ -3,15 +3,18 @@
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
+from fastapi import HTTPException, Request
 from pydantic_core import to_json
-from rapport_chassis.http import Query, RunEach, problem_of
+from rapport_chassis.http import Query, Response, Routes, RunEach, problem_of
 
+from registry.api import WRITERS
 from registry.rows import FileUnreadable, Row, rows
 from registry.usecases.import_stakeholders import (
     ColumnsWrong,
     Imported,
     ImportRow,
     Rehearsal,
+    RowInvalid,
     check_columns,
     import_stakeholder,
     rehearse_import,
@@ -25,6 +28,26 @@ MOST_ROWS = 50_000
 
 class TooManyRows(Exception):
     """The rest of the file was not read: send it as a file of its own."""
+
+
+ERRORS = {ColumnsWrong: 422, RowInvalid: 422, FileUnreadable: 400, TooManyRows: 413}
+
+routes = Routes(tags=["stakeholders"])
+
+
+@routes.post(
+    "/stakeholders/import",
+    access=WRITERS,
+    status=200,
+    streaming=True,
+    openapi_extra={"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+async def import_(request: Request, each: RunEach, query: Query, *, dry_run: bool = False) -> Response:
+    """Import CSV, with a line of JSON as answer for every row. `dry_run` says what would happen and changes nothing."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/csv":
+        raise HTTPException(415, "send text/csv in UTF-8")
+    answered = await answers(request.stream(), each, query, dry_run=dry_run)
+    return Response(answered, media_type="application/x-ndjson")
 
 
 async def answers(file: AsyncIterable[bytes], each: RunEach, query: Query, *, dry_run: bool) -> bytes:
