@@ -51,9 +51,10 @@ async def queue_message(event: Told, unit: Unit) -> None:
     facts = await _facts(event, unit)
     synthetic = await _synthetic(event, unit)
     template = TEMPLATES[event.family]
-    for subscription in subscriptions:
-        id_ = message_id(cause.id, subscription.id)
-        if await unit.messages.get(id_) is not None:
+    ids = {message_id(cause.id, subscription.id): subscription for subscription in subscriptions}
+    queued = {message.id for message in await unit.messages.find({"id": {"in": list(ids)}})}
+    for id_, subscription in ids.items():
+        if id_ in queued:
             continue
         # Under a key that is gone nothing can be sealed; the gate suppresses the message in its turn.
         readable = subscription.address not in (None, UNREADABLE)
