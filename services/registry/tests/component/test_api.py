@@ -11,6 +11,7 @@ from rapport_events.registry import (
     StakeholderErased,
     StakeholderRegistered,
 )
+from registry import imports
 
 BODY = {
     "kind": "organisation",
@@ -318,3 +319,12 @@ async def test_the_api_describes_itself(registry):
     imported = described["paths"]["/stakeholders/import"]["post"]
     assert list(imported["requestBody"]["content"]) == ["text/csv"]
     assert "FactsView" in described["components"]["schemas"]
+
+
+async def test_a_file_that_is_too_long_is_read_up_to_its_limit(registry, officer, monkeypatch):
+    monkeypatch.setattr(imports, "MOST_ROWS", 2)
+    file = "kind,name,category\n" + "person,Example Person,public\n" * 3
+    told = lines(await officer.post("/stakeholders/import", content=file, headers=CSV))
+    assert [row["status"] for row in told] == ["registered", "registered", "refused"]
+    assert told[-1]["problem"]["detail"].startswith("line 4: not read from here on")
+    assert await registry.runtime.database["stakeholders"].count_documents({}) == 2
