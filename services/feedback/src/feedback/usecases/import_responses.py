@@ -38,14 +38,20 @@ class Imported:
     error: Exception | None = None
 
 
+async def check_importable(question: ReadWave, unit: Unit) -> Wave:
+    """The wave, before a stream is read for it. Raises WaveNotFound, WaveIsClosed."""
+    wave = await read_wave(question, unit)
+    wave.check_open()
+    return wave
+
+
 async def import_responses(command: ImportResponses, unit: Unit) -> list[Imported]:
     """One fate per row, in order. Raises WaveNotFound, WaveIsClosed for all of them.
 
     What exists already is found by one query for all rows; one that another request adds meanwhile makes the commit a
     conflict, and the chunk is run again.
     """
-    wave = await read_wave(ReadWave(wave_id=command.wave_id), unit)
-    wave.check_open()
+    wave = await check_importable(ReadWave(wave_id=command.wave_id), unit)
     edition = await unit.edition(wave.instrument_id, wave.instrument_version)
     ids = [id_of(wave, row.reference, unit) for row in command.rows]
     known = {response.id: response for response in await unit.responses.find({"id": {"in": ids}})}
