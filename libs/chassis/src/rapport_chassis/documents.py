@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from pymongo.asynchronous.database import AsyncDatabase
 
@@ -35,6 +37,11 @@ class Index:
     unique: bool = False
     partial: Mapping[str, Any] | None = None
     expire_after: int | None = None
+
+
+def midnight_after(moment: datetime) -> datetime:
+    """The midnight behind a moment: an expiry that does not tell the time of what it belongs to."""
+    return (moment + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 class Documents(Protocol):

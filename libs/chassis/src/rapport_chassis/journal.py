@@ -19,7 +19,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 from rapport_events.catalog import TOPICS
 
-from rapport_chassis.documents import Index
+from rapport_chassis.documents import Index, midnight_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -182,7 +182,7 @@ class Journal:
         """The brokers have the batch. Its entries leave the index of the unsent first, so a crash only resends."""
         sent: dict[str, Any] = {"$unset": {"unsent": ""}}
         if (stay := self._keep.get(batch.partition.topic)) is not None:
-            sent["$set"] = {"expires_at": datetime.now(UTC) + stay}
+            sent["$set"] = {"expires_at": midnight_after(datetime.now(UTC) + stay)}
         await self._entries.update_many({"_id": {"$in": list(batch.ids)}}, sent)
         await self._batches.update_one(
             {"_id": f"{batch.partition}/{batch.first:012d}"},

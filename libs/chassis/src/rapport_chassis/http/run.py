@@ -16,6 +16,7 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel, TypeAdapter
 
 from rapport_chassis.access import Principal
+from rapport_chassis.documents import midnight_after
 from rapport_chassis.errors import Conflict, PreconditionFailed, Unavailable
 from rapport_chassis.http.idempotency import IdempotencyReused, fingerprint, key_of
 from rapport_chassis.http.preconditions import etag
@@ -233,7 +234,7 @@ class Runner:
             "status": answer.status_code,
             "headers": kept,
             "body": bytes(answer.body).decode(),
-            "expires_at": unit.now + timedelta(hours=self.runtime.settings.idempotency_hours),
+            "expires_at": midnight_after(unit.now + timedelta(hours=self.runtime.settings.idempotency_hours)),
         }
         return Write(IDEMPOTENCY, id_, document, ABSENT)
 
