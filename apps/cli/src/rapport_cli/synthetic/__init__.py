@@ -1,0 +1,1 @@
+"""Made-up stakeholders and answers with known shares. Everything made here says that it is synthetic."""
