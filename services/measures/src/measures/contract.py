@@ -1,5 +1,9 @@
 """The whole message surface."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from rapport_events.event import Event
 from rapport_events.feedback import InstrumentPublished, ResponseReceived, WaveClosed, WaveOpened
 from rapport_events.measures import MeasureDefined, VerdictChanged
 from rapport_events.registry import StakeholderAmended, StakeholderErased, StakeholderRegistered
@@ -12,7 +16,7 @@ from measures.usecases.note_wave import note_closed_wave, note_opened_wave
 
 EMITS = (MeasureDefined, VerdictChanged)
 
-CONSUMES = {
+CONSUMES: Mapping[type[Event], Callable[[Any, Any], Awaitable[None]]] = {
     ResponseReceived: fold_response,
     WaveOpened: note_opened_wave,
     WaveClosed: note_closed_wave,
