@@ -11,15 +11,20 @@ from typing import Any
 
 import pytest
 import uvicorn
-from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet, RSAKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from joserfc import jws, jwt
+from joserfc.errors import SecurityWarning
+from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 from rapport_chassis.access import Principal, TokenVerifier, Unauthenticated
+from rapport_chassis.errors import Unavailable
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 NOW = 1_800_000_000
+KEY = ECKey.generate_key("P-256", {"kid": "any"}, private=True)
 
 
 @dataclass
@@ -205,5 +210,92 @@ async def test_a_cached_token_still_expires(issuer: Issuer, verifier: TokenVerif
     token = issuer.token(exp=NOW + 20)
     await verifier.verify(token)
     clock.now += 51
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(token)
+
+
+async def test_edwards_curves_are_taken_under_their_old_name(issuer: Issuer, verifier: TokenVerifier) -> None:
+    issuer.keys.append(OKPKey.generate_key("Ed25519", {"kid": "ed"}, private=True))
+    registry = jws.JWSRegistry(algorithms=["EdDSA"])
+    with pytest.warns(SecurityWarning, match="RFC 9864"):
+        token = jwt.encode(
+            {"alg": "EdDSA", "kid": "ed"},
+            {"iss": issuer.url, "aud": "rapport", "sub": "x", "exp": NOW + 60, "azp": "console"},
+            issuer.keys[-1],
+            registry=registry,
+        )
+    assert (await verifier.verify(token)).client == "console"
+
+
+@pytest.mark.parametrize(
+    "claims", [{"typ": "ID"}, {"typ": "Refresh"}, {"typ": 7}, {"token_use": "id"}, {"c_hash": "x"}]
+)
+async def test_other_tokens_of_the_same_issuer(
+    issuer: Issuer, verifier: TokenVerifier, claims: dict[str, Any]
+) -> None:  # A6
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(issuer.token(**claims))
+    assert await verifier.verify(issuer.token(typ="Bearer", token_use="access"))
+
+
+async def test_header_parameters_of_the_issuer_s_own_do_not_matter(issuer: Issuer, verifier: TokenVerifier) -> None:
+    custom = jws.JWSRegistry(algorithms=["ES256"], strict_check_header=False)
+    header = {"alg": "ES256", "kid": "one", "vendor": "x", "typ": "JWT"}
+    claims = {"iss": issuer.url, "aud": "rapport", "sub": "x", "exp": NOW + 60}
+    assert await verifier.verify(jwt.encode(header, claims, issuer.keys[0], registry=custom))
+    crit = header | {"crit": ["vendor"]}
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(jws_of(crit, claims, issuer.keys[0]))
+
+
+def jws_of(header: dict[str, Any], claims: dict[str, Any], key: Any) -> str:
+    """Signed as it stands, for headers that the library would not write."""
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
+    signature = jws.JWSRegistry.algorithms["ES256"].sign(b".".join(parts), key)
+    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+
+
+async def test_a_token_without_a_key_id(issuer: Issuer, verifier: TokenVerifier, clock: Clock) -> None:
+    claims = {"iss": issuer.url, "aud": "rapport", "sub": "x", "exp": NOW + 900}
+    token = jwt.encode({"alg": "ES256"}, claims, issuer.keys[0])
+    assert await verifier.verify(token)
+    issuer.keys.append(ECKey.generate_key("P-256", {"kid": "two"}, private=True))
+    clock.now += 601
+    with pytest.raises(Unauthenticated):  # one of two would be a guess
+        await verifier.verify(token)
+
+
+async def test_a_withdrawn_key_is_forgotten(issuer: Issuer, verifier: TokenVerifier, clock: Clock) -> None:  # A8
+    old = issuer.token(exp=NOW + 3600)
+    await verifier.verify(old)
+    issuer.keys = [ECKey.generate_key("P-256", {"kid": "two"}, private=True)]
+    clock.now += 601
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(old)
+
+
+async def test_an_issuer_that_was_never_there(issuer: Issuer, verifier: TokenVerifier, clock: Clock) -> None:  # A8
+    issuer.away = True
+    waiting = (verifier.verify(issuer.token(jti=str(n))) for n in range(20))
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+    assert issuer.asked == 1
+    issuer.away = False
+    clock.now += 1
+    assert await verifier.verify(issuer.token())
+
+
+async def test_keys_of_another_issuer_are_not_taken(issuer: Issuer, clock: Clock) -> None:
+    stranger = TokenVerifier(issuer.url + "/", "rapport", clock=clock)
+    with pytest.raises(Unavailable):
+        await stranger.verify(issuer.token())
+    await stranger.close()
+
+
+@given(st.one_of(st.text(), st.from_regex(r"[\w-]{1,40}\.[\w-]{1,40}\.[\w-]{1,40}", fullmatch=True)))
+@settings(deadline=None)
+async def test_nothing_but_a_token_is_one(token: str) -> None:  # A7
+    verifier = TokenVerifier("https://issuer.example.org", "rapport")
+    verifier.trust(KeySet([KEY]))
     with pytest.raises(Unauthenticated):
         await verifier.verify(token)

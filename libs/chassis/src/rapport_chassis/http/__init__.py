@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Response
 
 from rapport_chassis.access import Principal
+from rapport_chassis.http.body import lines
 from rapport_chassis.http.idempotency import IdempotencyKey
 from rapport_chassis.http.pagination import CursorParameter, Limit, Page, cursor_of, place_of
 from rapport_chassis.http.preconditions import IfMatch
@@ -39,6 +40,7 @@ __all__ = [
     "Runner",
     "allow",
     "cursor_of",
+    "lines",
     "place_of",
     "problem_of",
     "public",
