@@ -254,9 +254,12 @@ class Consumer:
                     await self.after_batch(unit)
                 write_set = await unit.write_set()
             except Exception as error:
-                if is_transient(error) or isinstance(error, KeyringUnavailable | Conflict) or len(items) == 1:
+                if is_transient(error) or isinstance(error, KeyringUnavailable | Conflict):
                     raise
-                return await self._apply_some(items[:1])
+                if len(items) > 1:
+                    return await self._apply_some(items[:1])
+                await self._bury(items[0], error)
+                return 1
             await self._commit(write_set, items)
         unit.committed()
         self._in_a_row = 0

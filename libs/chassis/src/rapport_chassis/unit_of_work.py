@@ -286,6 +286,7 @@ class UnitOfWork:
         self._lost: set[str] = set()
         self._new_keys: dict[str, bytes] = {}
         self._erased: list[str] = []
+        self._forgotten: list[str] = []
 
     @property
     def now(self) -> datetime:
@@ -326,6 +327,10 @@ class UnitOfWork:
     def erase(self, subject: str) -> None:
         """Destroy the subject's key in this unit's transaction: whatever is sealed under it can never be read again."""
         self._erased.append(subject)
+
+    def forget(self, subject: str) -> None:
+        """The subject was erased elsewhere: its key leaves this process's cache with the commit, and not a minute later."""
+        self._forgotten.append(subject)
 
     def blind(self, text: str) -> str:
         """A keyed hash for finding personal data without keeping it in clear."""
@@ -396,7 +401,7 @@ class UnitOfWork:
         """Go on after the commit with what is stored now."""
         for subject, key in self._new_keys.items():
             self.keyring.remember(subject, key)
-        for subject in self._erased:
+        for subject in (*self._erased, *self._forgotten):
             self.keyring.forget(subject)
         for repo in self.repositories.values():
             repo.advance()
@@ -404,6 +409,7 @@ class UnitOfWork:
         self.extra.clear()
         self._new_keys.clear()
         self._erased.clear()
+        self._forgotten.clear()
 
     def mark(self) -> tuple[Any, ...]:
         """A point to return to when one of several commands is refused (see `back_to`)."""

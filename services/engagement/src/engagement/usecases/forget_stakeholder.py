@@ -12,6 +12,7 @@ async def forget_stakeholder(event: StakeholderErased, unit: Unit) -> None:
     Notes about them alone are sealed under their own key, which the registry destroyed. Notes about several people are
     sealed under the contact, whose key is ours: it goes with the last of them.
     """
+    unit.forget(event.stakeholder_id)
     stakeholder = await unit.stakeholders.get(event.stakeholder_id) or Stakeholder(id=event.stakeholder_id)
     stakeholder.erased = True
     stakeholder.region = None

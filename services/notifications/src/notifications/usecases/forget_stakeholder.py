@@ -13,6 +13,7 @@ from notifications.usecases.unsubscribe import end
 
 async def forget_stakeholder(event: StakeholderErased, unit: Unit) -> None:
     """Idempotent. A message that is on its way at this moment meets the gate, or is settled by what came of it."""
+    unit.forget(event.stakeholder_id)
     consents = await unit.consents.get(event.stakeholder_id)
     if consents is None:
         consents = Consents(id=event.stakeholder_id)
