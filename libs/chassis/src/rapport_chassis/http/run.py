@@ -239,26 +239,26 @@ class Runner:
         return Write(IDEMPOTENCY, id_, document, ABSENT)
 
 
-def _runner(request: Request) -> Runner:
+async def _runner(request: Request) -> Runner:
     return Runner(request.app.state.runtime, request, getattr(request.state, "principal", None))
 
 
-def run(runner: Annotated[Runner, Depends(_runner)]) -> Run:
+async def run(runner: Annotated[Runner, Depends(_runner)]) -> Run:
     """The dependency behind `Run`."""
     return runner.run
 
 
-def query(runner: Annotated[Runner, Depends(_runner)]) -> Query:
+async def query(runner: Annotated[Runner, Depends(_runner)]) -> Query:
     """The dependency behind `Query`."""
     return runner.query
 
 
-def each(runner: Annotated[Runner, Depends(_runner)]) -> Each:
+async def each(runner: Annotated[Runner, Depends(_runner)]) -> Each:
     """The dependency behind `RunEach`."""
     return runner.each
 
 
-def principal(request: Request) -> Principal:
+async def principal(request: Request) -> Principal:
     """The dependency behind `Caller`."""
     found: Principal = request.state.principal
     return found
