@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import time
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from measures import stream
 
 pytestmark = pytest.mark.usefixtures("loaded")
 
@@ -88,3 +90,15 @@ async def test_an_id_of_another_stream_is_refused(address, service):
             headers={"Authorization": f"Bearer {service.token('analyst')}", "Last-Event-ID": "yesterday"},
         )
     assert answer.status_code == 400
+
+
+async def test_a_quiet_line_is_kept_warm_and_ends_with_its_token(address, service, monkeypatch):
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.05)
+    leeway = service.app.state.verifier.leeway
+    token = service.token("analyst", exp=int(time.time()) - leeway + 2)
+    async with (
+        httpx.AsyncClient(timeout=30) as client,
+        client.stream("GET", f"{address}/measures/stream", headers={"Authorization": f"Bearer {token}"}) as answer,
+    ):
+        lines = [line async for line in answer.aiter_lines()]
+    assert ": still here" in lines
