@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 from rapport_chassis.memory import Memory
 from rapport_chassis.unit_of_work import UnitOfWork, repository
 from rapport_events.feedback import WaveClosed
@@ -51,6 +52,19 @@ async def test_the_journal_keeps_the_day_and_no_more():
     assert memory.documents.collections["notes"]["a"]["pos"] == entry["pos"]
     assert "13:47" not in repr(memory.journal) + repr(memory.documents.collections)
     assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-7", repr(memory.journal))
+
+
+async def test_nothing_leads_to_the_request():
+    memory = Memory(Notes, now=NOW)
+    request = SpanContext(
+        0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331, is_remote=False, trace_flags=TraceFlags(1)
+    )
+    with use_span(NonRecordingSpan(request)):
+        await memory.run(note_coarsely, None)
+        await memory.run(note_finely, None)
+    first, second = memory.journal
+    assert "0af7651916cd43dd" not in repr(first)
+    assert "0af7651916cd43dd" in second["envelope"]["traceparent"]
 
 
 async def test_two_of_the_same_moment_do_not_show_it_in_their_places():

@@ -18,6 +18,7 @@ from feedback.usecases.import_responses import Fate, ImportResponses, Row, impor
 from feedback.usecases.withdraw_responses import withdraw_responses
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 from pydantic import ValidationError
 from rapport_chassis.keyring import MemoryKeyring
 from rapport_events import registry
@@ -62,8 +63,19 @@ async def test_an_anonymous_response_keeps_the_day_only(memory, wave, submit):
     assert "own words" not in text
     assert "row-1" not in text
     assert not UUID7.search(text)
-    assert "traceparent" not in memory.journal[-1]["envelope"]
     assert uuid.UUID(response.id).version == 8
+
+
+@pytest.mark.parametrize("name", [None, STAKEHOLDER])
+async def test_only_who_gave_a_name_can_be_traced(memory, submit, name):
+    request = SpanContext(
+        0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331, is_remote=False, trace_flags=TraceFlags(1)
+    )
+    with use_span(NonRecordingSpan(request)):
+        await submit(stakeholder_id=name)
+    envelope = memory.journal[-1]["envelope"]
+    assert ("traceparent" in envelope) == (name is not None)
+    assert ("0af7651916cd43dd" in repr(envelope)) == (name is not None)
 
 
 async def test_a_named_response_is_told_by_the_day_too(memory, submit):
