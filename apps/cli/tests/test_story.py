@@ -61,10 +61,9 @@ def final(definition, told) -> dict[str, Judgement]:
     if definition.rule is Rule.FLOOR:
         regions = {region: cells(definition, answered, region) for region in REGIONS}
         return judge_regions(definition, SETTINGS, RegionalEvidence(wave(definition, plan, answered), regions))
-    waves = [wave(definition, *each) for each in mine]
+    waves = [wave(definition, *each) for each in mine if definition.question in each[0].questions]
     unknown = {code: tally for code, tally in tallies(definition, answered).items() if code in definition.unknown}
-    earlier = tuple(each for each in waves[:-1] if each.cells.n)
-    return {"": judge(definition, SETTINGS, Evidence(waves[-1], plan.year, earlier, Cells.of(unknown, ())))}
+    return {"": judge(definition, SETTINGS, Evidence(waves[-1], plan.year, tuple(waves[:-1]), Cells.of(unknown, ())))}
 
 
 def test_every_verdict_of_the_vocabulary_is_in_the_last_table(told):

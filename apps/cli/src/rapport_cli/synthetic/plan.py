@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+FIELD_DAYS = 60
 
 NOBODY = ""
 """The people who belong to none of the groups."""
@@ -46,3 +49,12 @@ class WavePlan:
     @property
     def name(self) -> str:
         return f"{self.instrument} {self.ordinal}"
+
+    @property
+    def starts_on(self) -> date:
+        """In the autumn of its year; the strategy's first year began in 2019."""
+        return date(2018 + self.year, 10, 1)
+
+    @property
+    def ends_on(self) -> date:
+        return self.starts_on + timedelta(days=FIELD_DAYS)

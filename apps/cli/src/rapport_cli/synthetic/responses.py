@@ -2,12 +2,13 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
 from measures.domain.instrument import Instrument, Question
 
-from rapport_cli.synthetic.plan import NOBODY, Asked, WavePlan
+from rapport_cli.synthetic.plan import FIELD_DAYS, NOBODY, Asked, WavePlan
 from rapport_cli.synthetic.quotas import Inexact, people, split
 
 Cell = tuple[str | None, str]
@@ -35,6 +36,7 @@ def responses(plan: WavePlan, instrument: Instrument, seed: int) -> list[Respons
             rows.append(row)
     shuffled.shuffle(rows)
     for number, row in enumerate(rows):
+        row["day"] = (plan.starts_on + timedelta(days=number * FIELD_DAYS // len(rows))).isoformat()
         row["reference"] = f"synthetic-{plan.instrument}-{plan.ordinal}-{number:05d}"
     return rows
 

@@ -58,7 +58,7 @@ def rows() -> Iterator[dict[str, str]]:
                 "region": REGIONS[number % len(REGIONS)],
                 "confidence_groups": "young-18-24" if lot.subtype == "low-confidence-groups" else "",
                 "synthetic": "true",
-                "consents": "updates:email;updates:webhook;research:email",
+                "consents": "updates:email",
             }
 
 
