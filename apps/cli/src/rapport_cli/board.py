@@ -15,6 +15,8 @@ from rapport_cli.client import Client
 
 BAR: Final = 20
 """Characters for 100 %."""
+SHORT: Final = 18
+SHARE: Final = BAR + len(" 100.0 %")
 
 COLOURS: Final = {
     "met": "green",
@@ -72,19 +74,20 @@ class Board:
 
 
 def table(board: Board, *, short: bool = False) -> Table:
-    """All figures; `short` leaves out what a small window has no place for: regions beyond the lowest."""
+    """All figures; `short` leaves out what a small window has no place for, and all regions but the lowest."""
     title = "Measures (synthetic data)" if board.synthetic else "Measures"
     drawn = Table(title=title, box=None, pad_edge=False, title_justify="left", title_style="bold")
-    for column in ("measure", "group"):
-        drawn.add_column(column, no_wrap=True)
-    drawn.add_column("wave", justify="right")
-    drawn.add_column("base", justify="right")
-    drawn.add_column("share", no_wrap=True, min_width=BAR if not short else None)
-    for column in ("95 % interval", "baseline", "target"):
+    drawn.add_column("measure", no_wrap=True)
+    drawn.add_column("group", no_wrap=True, max_width=SHORT if short else None)
+    for column in ("wave", "base"):
+        drawn.add_column(column, justify="right", no_wrap=True, min_width=len(column))
+    drawn.add_column("share", no_wrap=True, min_width=SHARE)
+    for column in ("target",) if short else ("95 % interval", "baseline", "target"):
         drawn.add_column(column, justify="right", no_wrap=True)
     drawn.add_column("verdict", no_wrap=True)
     for definition, figure in _shortened(board) if short else board.rows():
-        drawn.add_row(*_cells(definition, figure))
+        cells = _cells(definition, figure)
+        drawn.add_row(*(cells[:5] + cells[7:] if short else cells))
     return drawn
 
 
@@ -108,7 +111,7 @@ def _cells(definition: Definition, figure: Figure | None) -> list[str | Text]:
         return [
             definition["id"],
             definition["group"],
-            "–",
+            "",
             "0",
             "",
             "",

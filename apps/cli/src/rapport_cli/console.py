@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-WIDE = 150
+WIDE = 165
 """Columns where there is no terminal to ask: a log or a pipe has as many as it gets."""
 
 out = Console(highlight=False, soft_wrap=True)
