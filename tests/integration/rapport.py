@@ -213,7 +213,7 @@ class Rapport:
         producer = AIOKafkaProducer(bootstrap_servers=self.platform.state.kafka_bootstrap)
         await producer.start()
         try:
-            await producer.send_and_wait(topic, value, headers=headers, partition=partition)
+            await producer.send_and_wait(topic, value, key=b"stray", headers=headers, partition=partition)
         finally:
             await producer.stop()
 

@@ -40,7 +40,11 @@ async def figures(heard: "asyncio.Queue[tuple[str, Any]]", wave: str, responses:
     """The first figure told of this wave with so many responses in it."""
     while True:
         kind, told = await asyncio.wait_for(heard.get(), 30)
-        if kind == "figure" and (told["wave_id"], told["measure"]) == (wave, MEASURE) and told["responses"] >= responses:
+        if (
+            kind == "figure"
+            and (told["wave_id"], told["measure"]) == (wave, MEASURE)
+            and told["responses"] >= responses
+        ):
             return told
 
 

@@ -321,7 +321,11 @@ class UnitOfWork:
         that nothing leads to the request it came from. What stays is the order in which events reach the log.
         """
         id_ = str(uuid.uuid4()) if coarse else new_id()
-        self.told.append(Told(event, id_, telemetry.inject() if traced else (None, None), self.consumed, coarse))
+        context: tuple[str | None, str | None] = None, None
+        if traced:
+            with telemetry.create_span(event.topic):
+                context = telemetry.inject()
+        self.told.append(Told(event, id_, context, self.consumed, coarse))
         return id_
 
     def erase(self, subject: str) -> None:
