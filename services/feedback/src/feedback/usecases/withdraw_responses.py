@@ -8,6 +8,7 @@ from feedback.usecases import Unit
 
 async def withdraw_responses(event: StakeholderErased, unit: Unit) -> None:
     """Unlink all responses of the stakeholder. Its comments were sealed under its key, which is gone."""
+    unit.forget(event.stakeholder_id)
     respondent = await unit.respondents.get(event.stakeholder_id)
     if respondent is None:
         respondent = Respondent(id=event.stakeholder_id)
