@@ -1,6 +1,7 @@
 """The measures on one page, kept current by the stream of the measures service."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -180,13 +181,21 @@ class Follower:
         self._synthetic = {} if synthetic is None else {"synthetic": str(synthetic).lower()}
         self._ending = threading.Event()
         self.told: Callable[[Figure], None] = lambda _: None
+        self._line: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
+        """Hang up, so that the service need not wait for us to hear of it."""
         self._ending.set()
+        line = self._line
+        if line is not None:
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._ending.is_set():
@@ -199,6 +208,7 @@ class Follower:
         timeout = httpx.Timeout(5.0, read=QUIET)
         with self._client.http.stream("GET", url, params=self._synthetic, timeout=timeout) as answer:
             answer.raise_for_status()
+            self._line = answer.extensions["network_stream"].get_extra_info("socket")
             kind = ""
             for line in answer.iter_lines():
                 if self._ending.is_set():

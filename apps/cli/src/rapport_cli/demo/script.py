@@ -29,6 +29,9 @@ SUPPRESSION_BASE: Final = 30
 SETTLES_WITHIN: Final = 60.0
 MOST_MESSAGES: Final = 10_000
 PAGE: Final = 200
+SPANS: Final = 48
+FAN: Final = 3
+"""Of the trace, as much as a page holds."""
 
 
 @dataclass(slots=True)
@@ -221,9 +224,9 @@ class Demo:
                 return any(span.service == "notifications" for span in store.story(self.trace))
 
             wait_until(complete, seconds=15, every=0.25)
-            story = store.story(self.trace)
-        self.show.console.print(render(story))
-        missing = self.services_missing(story)
+            missing = self.services_missing(store.story(self.trace))
+            self.show.console.print(render(store.story(self.trace, limit=SPANS, fan=FAN)))
+        self.show.line("the whole of it, and any other: rapport trace, while the platform is up")
         if missing:
             self.differences.append(f"the trace of one response did not reach {', '.join(sorted(missing))}")
 
