@@ -150,17 +150,20 @@ class Demo:
         if not wait_until(partial(counted_everywhere, self.client, self.ledger), seconds=SETTLES_WITHIN, every=0.25):
             self.differences.append("not every acknowledged response was judged in time")
         self.board.fill(self.client.get("measures", "/measures", synthetic="true"))
+        self.show.line(f"judged: {self.show.verdicts(self.board)}  [dim]{self.show.elapsed:5.1f} s[/]")
         self.reconciled = [reconcile(self.client, wave) for wave in self.ledger.waves.values()]
         self.differences += [text for each in self.reconciled for text in each.differences]
         figures = list(self.board.figures.values())
         self.departing = recomputed(self.client, figures)
         self.differences += [*self.departing, *untold(figures)]
+        self.show.line(f"counted again: {len(figures)} figures  [dim]{self.show.elapsed:5.1f} s[/]")
         if not wait_until(
             lambda: people.promise_state(self.client, self.broken) == "broken", seconds=SETTLES_WITHIN, every=0.25
         ):
             self.differences.append("the promise that was overdue was not broken by the clock")
         if not wait_until(self.all_messages_settled, seconds=SETTLES_WITHIN, every=0.25):
             self.differences.append("messages were still on their way")
+        self.show.line(f"settled: every message  [dim]{self.show.elapsed:5.1f} s[/]")
 
     def all_messages_settled(self) -> bool:
         return not any(self.messages(state) for state in ("queued", "sending"))
