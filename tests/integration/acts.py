@@ -157,7 +157,7 @@ async def close_wave(rapport: Rapport, wave: dict[str, Any]) -> None:
 
 def answer(number: int, **facts: Any) -> dict[str, Any]:
     """A response: two in five have heard of it."""
-    return {"answers": {QUESTION: "yes" if number % 5 < 2 else "no"}, **facts}  # noqa: PLR2004
+    return {"answers": {QUESTION: "yes" if number % 5 < 2 else "no"}, **facts}
 
 
 async def submit(rapport: Rapport, wave: str, response: dict[str, Any], **headers: str) -> str:
@@ -172,7 +172,7 @@ async def import_responses(rapport: Rapport, wave: str, rows: Iterable[dict[str,
     answered = await rapport.http("feedback").post(
         f"/waves/{wave}/responses/import", content=stream, headers={"Content-Type": "application/x-ndjson"}
     )
-    assert answered.status_code == 200, answered.text  # noqa: PLR2004
+    assert answered.status_code == 200, answered.text
     return [json.loads(line) for line in answered.text.splitlines()]
 
 

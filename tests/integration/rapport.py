@@ -138,10 +138,8 @@ class Rapport:
 
     async def unheard(self) -> list[str]:
         """Where events wait: in a journal, or on a topic."""
-        waiting = []
-        for service in SERVICES:
-            if count := await self.mongo[service]["journal"].count_documents({"unsent": True}):
-                waiting.append(f"{service} has {count} events unsent")
+        unsent = {s: await self.mongo[s]["journal"].count_documents({"unsent": True}) for s in SERVICES}
+        waiting = [f"{service} has {count} events unsent" for service, count in unsent.items() if count]
         heads = await self.heads()
         for service in SERVICES:
             cursors = await self.cursors(service)

@@ -158,25 +158,30 @@ class NotesView(View):
     notes: str | None = Field(description="Null where none were taken; erased where their subject was")
 
 
-class ExerciseView(View):
+class ExerciseFactsView(View):
+    """An exercise without its words: what a write answers, so that none wait in the stored answers of Idempotency-Keys."""
+
     id: str
     version: int
-    title: str
     level: Level
     method: Method
     region: str | None
     participants: tuple[str, ...]
     organiser: Role
     decision_maker: Role
-    promise: str
     promise_state: PromiseState
     reply_due: date
     opened_on: date
     recorded_at: datetime
     broken_on: date | None
-    reply: str | None
     replied_on: date | None
     synthetic: bool
+
+
+class ExerciseView(ExerciseFactsView):
+    title: str
+    promise: str
+    reply: str | None
 
 
 class ReceiptView(View):
@@ -276,10 +281,10 @@ async def read_its_notes(id: str, query: Query) -> Response:  # noqa: A002 - as 
     return await query(read_notes, id, view=NotesView.of)
 
 
-@exercises.post("/exercises", access=OFFICERS, view=ExerciseView, problems=(409,))
+@exercises.post("/exercises", access=OFFICERS, view=ExerciseFactsView, problems=(409,))
 async def open_(command: OpenExercise, run: Run, _: IdempotencyKey) -> Response:
     """Open an exercise and make its promise. With `opened_on` in the past it is one that is recorded late."""
-    return await run(open_exercise, command, view=ExerciseView.of)
+    return await run(open_exercise, command, view=ExerciseFactsView.of)
 
 
 @exercises.get("/exercises", access=READERS, view=Page[ExerciseView])
@@ -303,13 +308,13 @@ async def read_one_exercise(id: str, query: Query) -> Response:  # noqa: A002 - 
 @exercises.post(
     "/exercises/{id}/reply",
     access=OFFICERS_AND_DIRECTORS,
-    view=ExerciseView,
+    view=ExerciseFactsView,
     status=200,
     problems=(404, 409, 412, 428),
 )
 async def reply(id: str, command: Reply, run: Run, if_match: IfMatch) -> Response:  # noqa: A002 - as above
     """Publish the reply: in time it keeps the promise, late it does not."""
-    return await run(publish_reply, command.to(id), view=ExerciseView.of, expect={id: if_match})
+    return await run(publish_reply, command.to(id), view=ExerciseFactsView.of, expect={id: if_match})
 
 
 @exercises.get("/exercises/{id}/receipts", access=READERS, view=ProofView, problems=(404,))
