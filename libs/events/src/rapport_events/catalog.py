@@ -16,15 +16,15 @@ from rapport_events.upcast import UPCASTERS, Upcaster
 _VERSIONED = re.compile(r"(.+)\.v([1-9][0-9]{0,4})")
 
 
-class UnknownFamily(LookupError):  # noqa: N818 - an outcome to act on, named as one
+class UnknownFamily(LookupError):
     """Nobody here knows this kind of event, in any version."""
 
 
-class NewerVersion(LookupError):  # noqa: N818 - as above
+class NewerVersion(LookupError):
     """The family is known, but this consumer is older than the event: park it until the upgrade."""
 
 
-class InvalidData(ValueError):  # noqa: N818 - as above
+class InvalidData(ValueError):
     """The data do not fit their type; the text names fields and rules, never values."""
 
 
