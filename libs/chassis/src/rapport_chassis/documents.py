@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pymongo.read_concern import ReadConcern
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
@@ -69,7 +71,7 @@ class MongoDocuments:
     """Documents of one MongoDB database, read with the majority so that nothing seen can be rolled back."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
-        self._database = database
+        self._database = database.with_options(read_concern=ReadConcern("majority"))
 
     async def get(self, collection: str, id_: str) -> Document | None:
         return await self._database[collection].find_one({"_id": id_})
