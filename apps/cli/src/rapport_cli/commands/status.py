@@ -9,13 +9,19 @@ import typer
 from rich.table import Table
 
 from rapport_cli.console import out
+from rapport_cli.errors import NotRunning
 from rapport_cli.running.state import Folder, ProcessState, State
 from rapport_cli.settings import CliSettings
 
 
 def status(*, as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False) -> None:
     """Show every process: ready or why not, what waits, what was applied. Exit code 1 if something is not ready."""
-    state = Folder(CliSettings.from_environment().folder).state()
+    try:
+        state = Folder(CliSettings.from_environment().folder).state()
+    except NotRunning:
+        if as_json:
+            typer.echo(json.dumps({"ready": False, "phase": "not running"}))
+        raise
     report = survey(state)
     if as_json:
         typer.echo(json.dumps(report))

@@ -88,6 +88,9 @@ def _follow(folder: Folder, supervisor: "subprocess.Popen[bytes]") -> State:
         supervisor.send_signal(signal.SIGTERM)
         supervisor.wait()
         raise
+    finally:
+        if supervisor.stdin is not None:
+            supervisor.stdin.close()
     state = folder.last()
     if state is not None and state.pid == supervisor.pid and state.error:
         raise CommandError(*state.error)

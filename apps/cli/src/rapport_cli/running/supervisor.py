@@ -4,6 +4,7 @@ Standard input is a lifeline to whoever started it: until everything is ready it
 nothing. SIGTERM (`rapport down`) and Ctrl-C stop everything in order; kill -9 takes the children along.
 """
 
+import datetime as dt
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from rapport_stack import StackError
 
 from rapport_cli.errors import CommandError
 from rapport_cli.running.platform import Platform
-from rapport_cli.running.state import Folder
+from rapport_cli.running.state import Folder, State
 from rapport_cli.settings import CliSettings
 
 
@@ -37,7 +38,7 @@ def main(options: dict[str, Any]) -> int:
         signal.signal(number, stop)
     try:
         with folder.held():
-            platform = Platform(settings, folder, **options)
+            platform = _platform(settings, folder, options)
             threading.Thread(target=_hold, args=(platform,), daemon=True).start()
             with platform:
                 while True:
@@ -46,6 +47,16 @@ def main(options: dict[str, Any]) -> int:
         return 0
     except (StackError, CommandError):
         return 1  # whoever waits reads it from the state
+
+
+def _platform(settings: CliSettings, folder: Folder, options: dict[str, Any]) -> Platform:
+    """Raises StackError for a stack that cannot be; the state says it to whoever waits."""
+    try:
+        return Platform(settings, folder, **options)
+    except StackError as error:
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        folder.write(State(os.getpid(), now, options["mode"], error=(error.cause, error.cure)))
+        raise
 
 
 def _hold(platform: Platform) -> None:
