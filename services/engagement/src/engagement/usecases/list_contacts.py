@@ -1,10 +1,11 @@
 """List contacts, newest first."""
 
 from pydantic import Field
+from rapport_ports import Command
 
 from engagement.domain.contact import Contact
 from engagement.domain.participation import Level, Mode, Nature
-from engagement.usecases import Code, Command, Id, Unit
+from engagement.usecases import Code, Id, Unit
 
 
 class ListContacts(Command):

@@ -1,10 +1,11 @@
 """List exercises, newest first."""
 
 from pydantic import Field
+from rapport_ports import Command
 
 from engagement.domain.exercise import Exercise, PromiseState
 from engagement.domain.participation import Level
-from engagement.usecases import Code, Command, Id, Unit
+from engagement.usecases import Code, Id, Unit
 
 
 class ListExercises(Command):

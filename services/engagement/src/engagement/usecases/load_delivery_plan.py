@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 from rapport_events.engagement import ActivityPlanned
+from rapport_ports import FROM_JSON, Command
 
 from engagement.domain.delivery_plan import (
     ANNEX_A,
@@ -17,7 +18,7 @@ from engagement.domain.delivery_plan import (
     lead,
     with_ids,
 )
-from engagement.usecases import FROM_JSON, Command, Unit
+from engagement.usecases import Unit
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]

@@ -5,13 +5,14 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 from rapport_events.engagement import ContactLogged
 from rapport_events.event import Sealed
+from rapport_ports import FROM_JSON, Command, Day
 
 from engagement.domain.contact import Contact, check_held, subject_of
 from engagement.domain.delivery_plan import ActivityUnknown
 from engagement.domain.exercise import Exercise, ExerciseUnknown
 from engagement.domain.participation import Level, Method, Mode, Nature
 from engagement.domain.stakeholder import check_participants, shared_region, synthetic_of
-from engagement.usecases import FROM_JSON, MOST_PARTICIPANTS, Code, Command, Day, Id, Ids, Unit
+from engagement.usecases import MOST_PARTICIPANTS, Code, Id, Ids, Unit
 
 
 class LogContact(Command):

@@ -5,12 +5,13 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 from rapport_events.engagement import ExerciseOpened, PromiseMade
 from rapport_events.event import Sealed
+from rapport_ports import FROM_JSON, Command, Day
 
 from engagement.domain.calendar import day_of
 from engagement.domain.exercise import Exercise, check_dates, check_promise
 from engagement.domain.participation import Level, Method, Role
 from engagement.domain.stakeholder import check_participants, synthetic_of
-from engagement.usecases import FROM_JSON, MOST_PARTICIPANTS, Code, Command, Day, Ids, Unit
+from engagement.usecases import MOST_PARTICIPANTS, Code, Ids, Unit
 
 
 class OpenExercise(Command):

@@ -5,10 +5,11 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 from rapport_events.engagement import PromiseKept, ReplyPublished
 from rapport_events.event import Sealed
+from rapport_ports import Command
 
 from engagement.domain.calendar import day_of
 from engagement.domain.exercise import Exercise, PromiseState, check_unanswered
-from engagement.usecases import Command, Unit
+from engagement.usecases import Unit
 from engagement.usecases.break_overdue_promises import break_promise
 from engagement.usecases.read_exercise import read_exercise
 

@@ -1,9 +1,10 @@
 """Close a wave: it takes no more responses."""
 
 from rapport_events.feedback import WaveClosed
+from rapport_ports import Command
 
 from feedback.domain.wave import Wave
-from feedback.usecases import Command, Id, Unit
+from feedback.usecases import Id, Unit
 from feedback.usecases.read_wave import ReadWave, read_wave
 
 

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rapport_ports import Command
+
 from feedback.domain.instrument import Edition
 from feedback.domain.respondent import Respondent
 from feedback.domain.response import DayOutsideField, ReferenceReused, Response, ResponseInvalid, StakeholderErased
 from feedback.domain.wave import Wave
-from feedback.usecases import Command, Id, Reference, Unit
+from feedback.usecases import Id, Reference, Unit
 from feedback.usecases.read_wave import ReadWave, read_wave
 from feedback.usecases.submit_response import Submission, accept, check_repeated, id_of, make_response
 

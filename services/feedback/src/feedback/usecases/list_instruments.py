@@ -1,9 +1,10 @@
 """List the instruments."""
 
 from pydantic import Field
+from rapport_ports import Command
 
 from feedback.domain.instrument import Instrument
-from feedback.usecases import Command, Unit
+from feedback.usecases import Unit
 
 
 class ListInstruments(Command):

@@ -1,9 +1,10 @@
 """List waves."""
 
 from pydantic import Field
+from rapport_ports import Command
 
 from feedback.domain.wave import Wave, WaveState
-from feedback.usecases import Code, Command, Unit
+from feedback.usecases import Code, Unit
 
 
 class ListWaves(Command):

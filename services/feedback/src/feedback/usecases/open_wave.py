@@ -4,10 +4,11 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 from rapport_events.feedback import WaveOpened
+from rapport_ports import Command, Day
 
 from feedback.domain.instrument import SyntheticMixed
 from feedback.domain.wave import ExerciseUnknown, Wave, WaveExists, broken_series
-from feedback.usecases import Code, Command, Day, Id, Unit
+from feedback.usecases import Code, Id, Unit
 from feedback.usecases.read_instrument import ReadInstrument, read_instrument
 
 Size = Annotated[int, Field(ge=1, le=1_000_000_000)]

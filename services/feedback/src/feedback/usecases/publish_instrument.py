@@ -2,11 +2,12 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, Strict, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from rapport_events import feedback as events
+from rapport_ports import FROM_JSON, Command
 
 from feedback.domain.instrument import Answer, Edition, Instrument, Question, SyntheticMixed
-from feedback.usecases import Code, Codes, Command, Unit
+from feedback.usecases import Code, Codes, Unit
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
 
@@ -20,7 +21,7 @@ class QuestionIn(Command):
     code: Code
     version: int = Field(ge=1, description="Of the wording; other words, answers or counts are another version")
     text: Words
-    answers: Annotated[tuple[AnswerIn, ...], Strict(strict=False)] = Field(min_length=2, max_length=100)
+    answers: Annotated[tuple[AnswerIn, ...], FROM_JSON] = Field(min_length=2, max_length=100)
     counts: Codes = Field(min_length=1, description="Answers that count towards the share")
     left_out: Codes = Field(default=(), description="Answers outside the base, such as refused or not asked")
     breaks_series: bool = Field(default=False, description="Not to be compared with the version before")
@@ -43,7 +44,7 @@ class PublishInstrument(Command):
     version: int = Field(ge=1, description="1, and then one more each time")
     title: Words | None = None
     weighted: bool = Field(description="Its responses may carry weights")
-    questions: Annotated[tuple[QuestionIn, ...], Strict(strict=False)] = Field(min_length=1, max_length=200)
+    questions: Annotated[tuple[QuestionIn, ...], FROM_JSON] = Field(min_length=1, max_length=200)
     groups: Codes = Field(default=(), max_length=200, description="Groups that a response may name")
     regions: Codes = Field(default=(), max_length=200, description="Regions that a response may name")
     synthetic: bool = Field(description="Made up; then all its waves are")

@@ -1,7 +1,9 @@
 """Read an instrument by its code."""
 
+from rapport_ports import Command
+
 from feedback.domain.instrument import Instrument, InstrumentNotFound
-from feedback.usecases import Code, Command, Unit
+from feedback.usecases import Code, Unit
 
 
 class ReadInstrument(Command):

@@ -1,7 +1,9 @@
 """Read a wave."""
 
+from rapport_ports import Command
+
 from feedback.domain.wave import Wave, WaveNotFound
-from feedback.usecases import Command, Id, Unit
+from feedback.usecases import Id, Unit
 
 
 class ReadWave(Command):

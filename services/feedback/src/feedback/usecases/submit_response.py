@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 from rapport_events.event import Sealed
 from rapport_events.feedback import ResponseReceived
+from rapport_ports import Command, Day
 
 from feedback.domain.instrument import Edition
 from feedback.domain.respondent import Respondent
@@ -21,7 +22,7 @@ from feedback.domain.response import (
     weight_of,
 )
 from feedback.domain.wave import Wave
-from feedback.usecases import Code, Codes, Command, Day, Id, Reference, Unit
+from feedback.usecases import Code, Codes, Id, Reference, Unit
 from feedback.usecases.read_wave import ReadWave, read_wave
 
 Weight = Annotated[Decimal, Field(strict=False, ge=Decimal("0.0001"), le=WEIGHT_MAX, decimal_places=4)]

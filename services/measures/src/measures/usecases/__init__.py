@@ -1,11 +1,10 @@
 """What one can do here, one file each; and what a use case may ask of its unit of work."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict
-from rapport_events.event import Event
+import rapport_ports as ports
+from rapport_ports import Kept
 
 from measures.domain.answers import Answers, Chunk, Counting, Intake, Row
 from measures.domain.fieldwork import Fieldwork, PublishedInstrument
@@ -13,49 +12,13 @@ from measures.domain.measure import DefinitionVersion, Figure, Measure
 from measures.domain.population import Populations, Stakeholder
 from measures.domain.settings_history import SettingsHistory
 
-T = TypeVar("T")
 
-
-class Kept(Protocol[T]):
-    """A repository, as far as use cases need it (see `rapport_chassis.unit_of_work.Repository`)."""
-
-    async def get(self, id_: str, /) -> T | None: ...
-
-    async def find(
-        self,
-        where: Mapping[str, Any],
-        /,
-        *,
-        sort: str = "id",
-        descending: bool = False,
-        after: Sequence[Any] | None = None,
-        limit: int | None = None,
-    ) -> list[T]: ...
-
-    async def count(self, where: Mapping[str, Any], /) -> int: ...
-
-    def add(self, found: T, /) -> None: ...
-
-    def save(self, found: T, /) -> None: ...
-
-    def remove(self, found: T, /) -> None: ...
-
-
-class Unit(Protocol):
+class Unit(ports.Unit, Protocol):
     """The unit of work of this service.
 
     The last three say what this unit changed, so that judging looks at nothing else: responses counted, by (wave id,
     synthetic); waves opened or closed, by id; populations, "real" or "synthetic".
     """
-
-    @property
-    def now(self) -> datetime: ...
-
-    @property
-    def actor(self) -> str: ...
-
-    @property
-    def cause(self) -> str | None: ...
 
     @property
     def settings(self) -> Kept[SettingsHistory]: ...
@@ -106,13 +69,3 @@ class Unit(Protocol):
     async def numbers(self, topic: str, /) -> Mapping[int, int]:
         """The number of the last event applied, per partition of a topic."""
         ...
-
-    async def count_parked(self, topic: str, data: Mapping[str, Any], /) -> int: ...
-
-    def emit(self, event: Event, /) -> str: ...
-
-
-class Command(BaseModel):
-    """Input of a use case: nothing converted, nothing unknown, and no value quoted in an error."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)

@@ -1,9 +1,10 @@
 """Change settings, openly: a new version, and every figure judged anew with both versions visible."""
 
 from pydantic import Field, JsonValue
+from rapport_ports import Command
 
 from measures.domain.settings_history import SettingsHistory
-from measures.usecases import Command, Unit
+from measures.usecases import Unit
 from measures.usecases.judge_touched import judge_everything
 from measures.usecases.load_definitions import define
 from measures.usecases.read_settings import read_settings

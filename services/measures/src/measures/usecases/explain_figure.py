@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import Field
+from rapport_ports import Command
 
 from measures.domain.answers import ALL, answers_id, intake_id
 from measures.domain.cells import Cells
@@ -14,7 +15,7 @@ from measures.domain.figures import cell_of, cells_of
 from measures.domain.measure import DefinitionVersion, Figure, FigureNotFound
 from measures.domain.settings_history import SettingsVersion
 from measures.domain.verdict import Verdict
-from measures.usecases import Command, Unit
+from measures.usecases import Unit
 from measures.usecases.list_measures import kind_shown
 from measures.usecases.read_settings import read_settings
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from rapport_ports import Command
+
 from measures.domain.answers import ALL, intake_id
 from measures.domain.measure import Figure, Measure
 from measures.domain.standing import Freshness, Overview, Standing
-from measures.usecases import Command, Unit
+from measures.usecases import Unit
 from measures.usecases.read_settings import read_settings
 
 RESPONSES = "feedback.response"

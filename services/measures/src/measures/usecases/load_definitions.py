@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 
 from rapport_events.measures import MeasureDefined
+from rapport_ports import Command
 
 from measures.domain import definition as annex
 from measures.domain.measure import DefinitionVersion, Measure
 from measures.domain.settings import Settings
 from measures.domain.settings_history import SettingsHistory
-from measures.usecases import Command, Unit
+from measures.usecases import Unit
 from measures.usecases.judge_touched import judge_everything
 
 

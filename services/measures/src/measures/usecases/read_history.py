@@ -1,8 +1,10 @@
 """Read a measure wave by wave."""
 
+from rapport_ports import Command
+
 from measures.domain.answers import ALL
 from measures.domain.measure import Figure, MeasureNotFound
-from measures.usecases import Command, Unit
+from measures.usecases import Unit
 from measures.usecases.list_measures import kind_shown
 
 

@@ -1,8 +1,10 @@
 """Read one measure as it stands."""
 
+from rapport_ports import Command
+
 from measures.domain.measure import MeasureNotFound
 from measures.domain.standing import Standing
-from measures.usecases import Command, Unit
+from measures.usecases import Unit
 from measures.usecases.list_measures import overview
 
 

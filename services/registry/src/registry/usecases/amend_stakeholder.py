@@ -4,10 +4,11 @@ from typing import Self
 
 from pydantic import Field, model_validator
 from rapport_events.registry import StakeholderAmended
+from rapport_ports import Command
 
 from registry.domain.reference import reference
 from registry.domain.stakeholder import Stakeholder
-from registry.usecases import Code, Codes, Command, Email, Id, Name, Phone, StakeholderKind, Unit, day_of
+from registry.usecases import Code, Codes, Email, Id, Name, Phone, StakeholderKind, Unit, day_of
 from registry.usecases.read_stakeholder import read_stakeholder
 from registry.usecases.register_stakeholder import facts, name_index
 

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from rapport_ports import Command
+
 from registry.domain.reference import reference
-from registry.usecases import Command, Unit
+from registry.usecases import Unit
 
 
 class CountSegments(Command):

@@ -2,9 +2,10 @@
 
 from pydantic import Field
 from rapport_events.registry import ConsentGranted
+from rapport_ports import Command
 
 from registry.domain.stakeholder import Stakeholder
-from registry.usecases import Command, ConsentChannel, ConsentProof, ConsentPurpose, Id, Moment, Unit
+from registry.usecases import ConsentChannel, ConsentProof, ConsentPurpose, Id, Moment, Unit
 from registry.usecases.read_stakeholder import read_stakeholder
 
 

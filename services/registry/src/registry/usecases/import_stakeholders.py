@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
+from rapport_ports import Command
 
 from registry.domain.consent import Channel, Proof, Purpose
 from registry.domain.reference import SubtypeOfAnotherCategory, UnknownCode
 from registry.domain.stakeholder import Stakeholder
-from registry.usecases import Command, Unit
+from registry.usecases import Unit
 from registry.usecases.grant_consent import Agreement, GrantConsent, grant_consent
 from registry.usecases.read_stakeholder import read_stakeholder
 from registry.usecases.register_stakeholder import RegisterStakeholder, enter, reference_hash

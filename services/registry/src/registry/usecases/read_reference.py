@@ -1,7 +1,9 @@
 """Read the reference data everything is coded with."""
 
+from rapport_ports import Command
+
 from registry.domain.reference import Reference, reference
-from registry.usecases import Command, Unit
+from registry.usecases import Unit
 
 
 class ReadReference(Command):

@@ -5,11 +5,12 @@ from typing import Any
 from pydantic import Field
 from rapport_events.event import Sealed
 from rapport_events.registry import StakeholderRegistered
+from rapport_ports import Command
 
 from registry.domain import name
 from registry.domain.reference import reference
 from registry.domain.stakeholder import ReferenceTaken, Stakeholder, TakenReference
-from registry.usecases import Code, Codes, Command, Email, Name, Phone, SourceReference, StakeholderKind, Unit, day_of
+from registry.usecases import Code, Codes, Email, Name, Phone, SourceReference, StakeholderKind, Unit, day_of
 
 
 class RegisterStakeholder(Command):

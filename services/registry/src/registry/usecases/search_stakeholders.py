@@ -1,10 +1,11 @@
 """Find stakeholders by where they stand and by the beginnings of their names."""
 
 from pydantic import Field
+from rapport_ports import Command
 
 from registry.domain.name import sought
 from registry.domain.stakeholder import Stakeholder
-from registry.usecases import Code, Command, Id, StakeholderKind, Unit
+from registry.usecases import Code, Id, StakeholderKind, Unit
 
 UNMAPPED = "unmapped"
 """Instead of a survey segment: those for whom the cross-walk has none."""

@@ -1,9 +1,10 @@
 """Note that a stakeholder no longer agrees to be reached for a purpose on a channel."""
 
 from rapport_events.registry import ConsentWithdrawn
+from rapport_ports import Command
 
 from registry.domain.stakeholder import Stakeholder
-from registry.usecases import Command, ConsentChannel, ConsentProof, ConsentPurpose, Id, Unit
+from registry.usecases import ConsentChannel, ConsentProof, ConsentPurpose, Id, Unit
 from registry.usecases.read_stakeholder import read_stakeholder
 
 
