@@ -118,6 +118,8 @@ class MongoServer(Cluster):
             *("--oplogSize", "256"),
             # A primary waits so long for its clients to leave; a developer's does not.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
+            # What a killed process had begun holds its documents until the server gives it up: 60 s by default.
+            *("--setParameter", "transactionLifetimeLimitSeconds=10"),
         ]
 
     def _mongod(self, member: Member, port: int) -> Sequence[str | Path]:
