@@ -34,9 +34,8 @@ def down(
     else:
         out.print("Rapport does not run here.")
     if wipe:
+        last = folder.last()
         folder.wipe()
-        out.print("Its data is deleted." + _elsewhere(folder))
-
-
-def _elsewhere(folder: Folder) -> str:
-    return "" if folder.data.exists() else " What an external MongoDB or Kafka holds is not ours to delete."
+        out.print("Its data is deleted.")
+        if last is not None and last.stack == "external":
+            out.print("What the external MongoDB and Kafka hold is not ours to delete.")
