@@ -1,13 +1,14 @@
 """The tree as text and syntax: what a rule is checked against without running anything."""
 
 import ast
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from rapport_cli.running.state import SERVICES as SERVICES  # noqa: PLC0414 - for the tests beside
 
-SERVICES = ("registry", "engagement", "feedback", "measures", "notifications")
+ROOT = Path(__file__).parents[2]
 
 PACKAGES = {
     "rapport_events": ROOT / "libs/events/src/rapport_events",
@@ -49,3 +50,18 @@ def imported(path: Path) -> set[str]:
 
 def shown(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
+
+
+def text_files() -> Iterator[Path]:
+    """Everything in the repository that is text, committed or about to be."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in sorted(filter(None, listed.stdout.split("\0"))):
+        path = ROOT / name
+        if path.is_file() and b"\0" not in path.read_bytes()[:1024]:
+            yield path
