@@ -52,3 +52,10 @@ def test_a_process_that_does_not_answer_is_not_ready(tmp_path, http):
     finally:
         process.stop()
     assert process.pid == 0
+
+
+def test_the_last_words_of_a_log_in_json_are_its_messages(tmp_path):
+    process = kept(tmp_path, "")
+    process.log.write_text('{"event": "starting"}\n{"event": "ends", "exception": {"message": "no key"}}\nplain\n')
+
+    assert process.last_words().splitlines() == ["starting", "ends no key", "plain"]

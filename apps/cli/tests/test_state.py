@@ -71,3 +71,14 @@ def test_a_wipe_takes_data_and_the_key_that_opens_them_and_leaves_the_ports(fold
     assert not folder.data.exists()
     assert not (folder.path / "master_key").exists()
     assert folder.ports() == {"registry": 1}
+
+
+def test_a_wipe_keeps_the_key_of_external_data(folder):
+    key = folder.master_key()
+    state = a_state()
+    state.stack = "external"
+    folder.write(state)
+
+    folder.wipe()
+
+    assert folder.master_key() == key

@@ -17,15 +17,18 @@ def service_environment(
     private_port: int,
     sampling: float,
 ) -> dict[str, str]:
-    """Everything local, in clear and impatient: for development only."""
+    """Everything local, in clear and impatient: for development only.
+
+    A master key of the user's own wins: an external MongoDB may hold what was sealed with it.
+    """
     return {
         "RAPPORT_LOG_JSON": "true",
+        "RAPPORT_KEYRING_MASTER_KEY": master_key,
         **inherited,
         "RAPPORT_MONGO_URI": endpoints.mongo_uri,
         "RAPPORT_KAFKA_BOOTSTRAP": endpoints.kafka_bootstrap,
         "RAPPORT_KAFKA_REPLICATION": str(brokers),
         "RAPPORT_OIDC_ISSUER": bench.url,
-        "RAPPORT_KEYRING_MASTER_KEY": master_key,
         "RAPPORT_HTTP_PORT": str(http_port),
         "RAPPORT_PRIVATE_PORT": str(private_port),
         "RAPPORT_OTLP_ENDPOINT": bench.url,

@@ -1,5 +1,6 @@
 """One service process, kept running: whoever dies comes back, later each time it dies soon."""
 
+import json
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -81,11 +82,12 @@ class KeptProcess:
             stop(self._process)
 
     def last_words(self) -> str:
-        """The end of its log."""
+        """The end of its log, of JSON lines the message."""
         try:
-            return "\n".join(self.log.read_text(errors="replace").strip().splitlines()[-5:])
+            lines = self.log.read_text(errors="replace").strip().splitlines()[-5:]
         except FileNotFoundError:
             return ""
+        return "\n".join(_message(line) for line in lines)
 
     def _mourn(self, code: int) -> None:
         self.deaths = 1 if time.monotonic() - self._started > SETTLED_AFTER else self.deaths + 1
@@ -94,3 +96,11 @@ class KeptProcess:
         self._process = None
         how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         self.said = f"{how}; starts again in {pause:.1f} s"
+
+
+def _message(line: str) -> str:
+    try:
+        said = json.loads(line)
+        return f"{said['event']} {said.get('exception', {}).get('message', '')}".strip()
+    except (ValueError, TypeError, KeyError):
+        return line

@@ -134,12 +134,17 @@ class Folder:
         self._replace("ports.json", json.dumps(ports))
 
     def wipe(self) -> None:
-        """Delete data, messages, spans, logs and the key of the keyring: what a platform wrote."""
+        """Delete what a platform wrote: data, messages, spans, logs.
+
+        The key of the keyring goes with the data that it opens; those of an external MongoDB stay, and so does it.
+        """
+        last = self.last()
         for part in (self.data, self.workbench, self.logs):
             if part.exists():
                 shutil.rmtree(part)
-        for name in ("master_key", "state.json"):
-            (self.path / name).unlink(missing_ok=True)
+        (self.path / "state.json").unlink(missing_ok=True)
+        if last is None or last.stack != "external":
+            (self.path / "master_key").unlink(missing_ok=True)
 
     def _replace(self, name: str, text: str) -> None:
         """Nobody ever reads half a file, nor anybody else's."""
