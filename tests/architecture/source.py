@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 PACKAGES = {
     "rapport_events": ROOT / "libs/events/src/rapport_events",
+    "rapport_ports": ROOT / "libs/ports/src/rapport_ports",
     "rapport_chassis": ROOT / "libs/chassis/src/rapport_chassis",
     "rapport_stack": ROOT / "libs/stack/src/rapport_stack",
     "rapport_cli": ROOT / "apps/cli/src/rapport_cli",

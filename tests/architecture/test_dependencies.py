@@ -52,8 +52,15 @@ def test_domain_is_plain_python(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_use_cases_import_domain_events_and_pydantic_only(service: str) -> None:
-    allowed = (f"{service}.domain", f"{service}.usecases", "rapport_events", "pydantic", "pydantic_core")
+def test_use_cases_import_domain_events_ports_and_pydantic_only(service: str) -> None:
+    allowed = (
+        f"{service}.domain",
+        f"{service}.usecases",
+        "rapport_events",
+        "rapport_ports",
+        "pydantic",
+        "pydantic_core",
+    )
     for path in files(service):
         if path.parent.name == "usecases":
             assert not foreign(path, *allowed), shown(path)
@@ -62,6 +69,11 @@ def test_use_cases_import_domain_events_and_pydantic_only(service: str) -> None:
 def test_events_import_pydantic_only() -> None:
     for path in files("rapport_events"):
         assert not foreign(path, "rapport_events", "pydantic", "pydantic_core"), shown(path)
+
+
+def test_ports_import_events_and_pydantic_only() -> None:
+    for path in files("rapport_ports"):
+        assert not foreign(path, "rapport_ports", "rapport_events", "pydantic"), shown(path)
 
 
 def test_environment_is_read_in_settings_only() -> None:

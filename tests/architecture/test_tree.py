@@ -89,5 +89,5 @@ def test_every_package_is_typed() -> None:
 
 def test_where_a_checkout_keeps_its_sources() -> None:
     found = {path.parent.name for path in ROOT.glob("*/*/pyproject.toml")}
-    assert found == {"events", "chassis", "stack", "cli", *SERVICES}
+    assert found == {"events", "ports", "chassis", "stack", "cli", *SERVICES}
     assert all(isinstance(package, Path) and package.is_dir() for package in PACKAGES.values())
