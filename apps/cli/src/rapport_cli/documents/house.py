@@ -37,5 +37,5 @@ class House:
 
 
 def app_of(service: Service) -> FastAPI:
-    """A service's HTTP API with default settings: no environment is read, nothing is opened."""
+    """A service's HTTP API with the settings' defaults, whatever the environment says; nothing is opened."""
     return service.app(service.settings.model_construct(service=service.name))
