@@ -1,6 +1,7 @@
 """One platform for all journeys that leave its servers alone; each journey brings its own people, waves and exercises."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -12,13 +13,20 @@ from tests.integration.acts import prepare
 from tests.integration.rapport import Rapport
 
 
-@pytest.fixture(scope="session")
-def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """Real servers and ten real processes."""
+@contextmanager
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """Real servers and ten real processes, in a folder of their own."""
     settings = replace(CliSettings.from_environment(), folder=tmp_path_factory.mktemp("rapport"))
     folder = Folder(settings.folder)
-    with folder.held(), Platform(settings, folder, mode=request.config.getoption("--stack")) as running:
-        yield running
+    with folder.held(), Platform(settings, folder, mode=request.config.getoption("--stack")) as platform:
+        yield platform
+
+
+@pytest.fixture(scope="session")
+def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The platform that journeys share."""
+    with running(request, tmp_path_factory) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

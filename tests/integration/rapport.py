@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
 from pymongo import AsyncMongoClient
 from rapport_chassis.consumer import number_of
 from rapport_chassis.service import Service
@@ -177,16 +176,16 @@ class Rapport:
             await reader.stop()
 
     async def ends(self, topics: Iterable[str]) -> dict[Place, int]:
-        """The offset behind the last record of each partition."""
+        """The offset behind the last record of each partition; of a topic that is not there, none."""
         async with self.reader() as reader:
-            found = await reader.end_offsets(_places(topics))
+            found = await reader.end_offsets(_places(await reader.topics() & set(topics)))
         return {(place.topic, place.partition): end for place, end in found.items()}
 
     async def records(self, topics: Iterable[str] = TOPICS) -> dict[Place, list[Any]]:
-        """Every record on these topics, as it lies there."""
-        places = _places(topics)
-        found: dict[Place, list[Any]] = {(place.topic, place.partition): [] for place in places}
+        """Every record on these topics, as it lies there; of a topic that is not there, none."""
+        found: dict[Place, list[Any]] = {(place.topic, place.partition): [] for place in _places(topics)}
         async with self.reader() as reader:
+            places = _places(await reader.topics() & set(topics))
             reader.assign(places)
             ends = await reader.end_offsets(places)
             waiting = {place for place, end in ends.items() if end}
@@ -238,6 +237,3 @@ def new_key() -> str:
 
 def _places(topics: Iterable[str]) -> list[TopicPartition]:
     return [TopicPartition(topic, number) for topic in topics for number in range(TOPICS[topic].partitions)]
-
-
-__all__ = ["KafkaError", "Place", "Rapport", "declared", "new_key", "until"]

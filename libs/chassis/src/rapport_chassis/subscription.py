@@ -35,6 +35,9 @@ log = structlog.get_logger(__name__)
 WATCH_EVERY = 0.5
 """Seconds between looks at lag, gaps and letters to replay."""
 
+METADATA_AGE_MS = 5_000
+"""How soon a topic that is made anew, as its owner does on an empty cluster, is found and assigned."""
+
 
 class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
     """One service's subscription to all the topics it consumes, as one member of its consumer group."""
@@ -46,6 +49,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._broker = KafkaBroker(
             arguments.pop("bootstrap_servers"),
             client_id=f"{settings.service}-consumer",
+            metadata_max_age_ms=METADATA_AGE_MS,
             allow_auto_create_topics=False,
             apply_types=False,
             logger=None,
