@@ -25,7 +25,7 @@ BATCH_BYTES = 950_000
 
 def connection(settings: ServiceSettings) -> dict[str, Any]:
     """aiokafka's connection arguments; SASL and TLS where the settings say so."""
-    arguments: dict[str, Any] = {"bootstrap_servers": settings.kafka_bootstrap}
+    arguments: dict[str, Any] = {"bootstrap_servers": settings.kafka_bootstrap.split(",")}
     if settings.kafka_username:
         arguments |= {
             "sasl_mechanism": settings.kafka_sasl_mechanism,

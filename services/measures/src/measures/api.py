@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import Query as Parameter
-from rapport_chassis.http import IfMatch, Limit, Query, Response, Routes, Run, allow
+from rapport_chassis.http import IfMatch, Query, Response, Routes, Run, allow
 
 from measures import stream
 from measures.domain.measure import FigureNotFound, MeasureNotFound
@@ -43,6 +43,7 @@ Synthetic = Annotated[
 ]
 Region = Annotated[str | None, Parameter(max_length=64, description="Region code; left out: everyone")]
 Wave = Annotated[str | None, Parameter(max_length=64, description="Wave; left out: the newest that has a figure")]
+Events = Annotated[int, Parameter(ge=1, le=1_000, description="How many event ids at most")]
 After = Annotated[int, Parameter(ge=0, description="`next` of the page before")]
 
 measures = Routes(tags=["measures"])
@@ -84,7 +85,7 @@ async def explain(
     region: Region = None,
     synthetic: Synthetic = None,
     after: After = 0,
-    limit: Limit = 200,
+    limit: Events = 200,
 ) -> Response:
     """What a figure was made by and from, and whether counting its responses again gives the same to the last bit."""
     question = ExplainFigure(measure=id, wave=wave, region=region, synthetic=synthetic, after=after, limit=limit)

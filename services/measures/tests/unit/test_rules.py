@@ -170,3 +170,11 @@ def test_more_answers_that_count_never_turn_met_into_not_met(measure, plain, n, 
     order = [Verdict.NOT_MET, Verdict.CANNOT_TELL, Verdict.MET]
     first, second = (verdict(measure("p2", baseline="0.37"), Wave(1, plain(yes, n))) for yes in (fewer, more))
     assert order.index(first) <= order.index(second)
+
+
+def test_a_wave_that_did_not_ask_is_no_wave_of_a_trend_nor_a_baseline(measure, plain):
+    silent = Wave(0, Cells())
+    assert (
+        verdict(measure("up"), Wave(2, plain(40, 100)), earlier=(silent, Wave(1, plain(30, 100)))) is Verdict.TOO_EARLY
+    )
+    assert verdict(measure("improve"), Wave(1, plain(40, 100)), earlier=(silent,)) is Verdict.NO_BASELINE

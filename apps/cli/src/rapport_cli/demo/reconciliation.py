@@ -7,7 +7,7 @@ from rapport_cli.client import Client
 from rapport_cli.demo.ledger import Ledger, WaveLedger
 from rapport_cli.synthetic.story import EVERYBODY
 
-PAGE: Final = 200
+PAGE: Final = 1_000
 VOCABULARY: Final = frozenset(
     {"met", "not_met", "cannot_tell", "too_early", "no_baseline", "suppressed", "series_broken", "monitored"}
 )

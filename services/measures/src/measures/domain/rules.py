@@ -74,7 +74,7 @@ def above(definition: MeasureDefinition, settings: Settings, evidence: Evidence)
 
 def improve(_: MeasureDefinition, settings: Settings, evidence: Evidence) -> Finding:
     """`improve`: better than the baseline wave, whatever by how much."""
-    if not evidence.earlier:
+    if not _answered(evidence):
         return Finding(verdict=Verdict.NO_BASELINE, reason="no earlier wave to compare with")
     comparable = _same_series(settings, evidence)
     if not comparable:
@@ -94,7 +94,7 @@ def upwards(_: MeasureDefinition, settings: Settings, evidence: Evidence) -> Fin
     least = settings.trend_waves
     waves = sorted((*_same_series(settings, evidence), evidence.wave), key=lambda wave: wave.ordinal)
     if len(waves) < least:
-        if 1 + len(evidence.earlier) >= least:
+        if 1 + len(_answered(evidence)) >= least:
             return Finding(verdict=Verdict.SERIES_BROKEN, reason=f"fewer than {least} waves asked the same question")
         return Finding(verdict=Verdict.TOO_EARLY, reason=f"{len(waves)} of the {least} waves that a trend needs")
     points = [Point.of(wave.ordinal, wave.cells, wave.population, is_open=wave.is_open) for wave in waves]
@@ -131,12 +131,17 @@ def _without_baseline(definition: MeasureDefinition, settings: Settings, evidenc
     return None
 
 
+def _answered(evidence: Evidence) -> list[Wave]:
+    """Earlier waves in which this was asked, and somebody answered."""
+    return [wave for wave in evidence.earlier if wave.cells.w]
+
+
 def _same_series(settings: Settings, evidence: Evidence) -> list[Wave]:
     """Earlier waves that have answers and may be compared with this one."""
     return [
         wave
-        for wave in evidence.earlier
-        if wave.cells.w and (wave.series == evidence.wave.series or not settings.wording_breaks_series)
+        for wave in _answered(evidence)
+        if wave.series == evidence.wave.series or not settings.wording_breaks_series
     ]
 
 
