@@ -178,6 +178,10 @@ class Relay:
         identity = await self._connected().identity()
         self._looked = time.monotonic()
         if identity != self._identity:
+            if self._identity:
+                # Another cluster, which lacks our topics: to ask for their ends would wait in vain; connecting makes them.
+                await self.disconnect()
+                self._log = await self.connect()
             self._tails.clear()
             self._identity = identity
             for partition in self.partitions:
