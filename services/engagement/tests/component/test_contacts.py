@@ -44,7 +44,7 @@ async def test_participants_not_known_yet_are_named_and_may_come(service, office
     refused = await officer.post("/contacts", json={**contact, "participants": ["nobody"]}, headers=key())
 
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:rapport:problem:unknown-participants")
-    assert refused.json()["detail"] == "not known here, or not yet: nobody"
+    assert refused.json()["detail"] == "not known here, or not yet: /participants/0"
     assert await service.events() == []
 
 

@@ -28,11 +28,12 @@ class Stakeholder:
 
 
 def check_participants(wanted: Sequence[str], known: Sequence[Stakeholder]) -> None:
-    """Raises UnknownParticipants or ErasedParticipants, naming the ids."""
-    unknown = sorted(set(wanted) - {stakeholder.id for stakeholder in known})
+    """Raises UnknownParticipants or ErasedParticipants, naming their places: what stands there may be anybody's name."""
+    there = {stakeholder.id: stakeholder for stakeholder in known}
+    unknown = [f"/participants/{place}" for place, id_ in enumerate(wanted) if id_ not in there]
     if unknown:
         raise UnknownParticipants(f"not known here, or not yet: {', '.join(unknown)}")
-    erased = sorted(stakeholder.id for stakeholder in known if stakeholder.erased)
+    erased = [f"/participants/{place}" for place, id_ in enumerate(wanted) if there[id_].erased]
     if erased:
         raise ErasedParticipants(f"erased: {', '.join(erased)}")
 

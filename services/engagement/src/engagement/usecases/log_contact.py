@@ -38,7 +38,7 @@ async def log_contact(command: LogContact, unit: Unit) -> Contact:
     check_participants(command.participants, participants)
     exercise = await _exercise(command.exercise_id, unit)
     if command.activity_id is not None and await unit.activities.get(command.activity_id) is None:
-        raise ActivityUnknown(f"the delivery plan has no activity {command.activity_id}")
+        raise ActivityUnknown("the delivery plan has no such activity")
     sources = [participant.synthetic for participant in participants]
     synthetic = synthetic_of(command.synthetic, [*sources, exercise.synthetic] if exercise else sources)
     id_ = unit.new_id()
@@ -83,5 +83,5 @@ async def _exercise(id_: str | None, unit: Unit) -> Exercise | None:
         return None
     exercise = await unit.exercises.get(id_)
     if exercise is None:
-        raise ExerciseUnknown(f"there is no exercise {id_}")
+        raise ExerciseUnknown("there is no such exercise")
     return exercise

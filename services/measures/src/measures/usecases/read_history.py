@@ -17,7 +17,7 @@ class ReadHistory(Command):
 async def read_history(question: ReadHistory, unit: Unit) -> list[Figure]:
     """Its figures from the first wave to the last, of everyone or of a region. Raises MeasureNotFound."""
     if await unit.measures.get(question.measure) is None:
-        raise MeasureNotFound(f"there is no measure {question.measure}; see GET /measures for those there are")
+        raise MeasureNotFound("there is no such measure; see GET /measures for those there are")
     where = {
         "measure": question.measure,
         "synthetic": await kind_shown(question.synthetic, unit),

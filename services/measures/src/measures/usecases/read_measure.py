@@ -17,5 +17,5 @@ async def read_measure(question: ReadMeasure, unit: Unit) -> Standing:
     """Raises MeasureNotFound."""
     measure = await unit.measures.get(question.measure)
     if measure is None:
-        raise MeasureNotFound(f"there is no measure {question.measure}; see GET /measures for those there are")
+        raise MeasureNotFound("there is no such measure; see GET /measures for those there are")
     return (await overview([measure], question.synthetic, unit)).standings[0]
