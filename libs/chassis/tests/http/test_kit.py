@@ -1,6 +1,7 @@
 """What every route inherits. Numbers in brackets are rows of the catalogue of bad inputs."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 
 import httpx
@@ -55,6 +56,19 @@ async def test_made_read_changed(things: Component, maker: httpx.AsyncClient) ->
     assert read.json()["count"] == 2
     assert read.headers["etag"] == '"2"'
     assert len(await things.events()) == 2
+
+
+async def test_what_is_kept_of_an_idempotency_key_cannot_be_guessed(
+    things: Component, maker: httpx.AsyncClient
+) -> None:
+    key, body = "somebody@example.org", b'{"id":"a"}'
+    headers = {**new(key), "Content-Type": "application/json"}
+    assert (await maker.post("/things", content=body, headers=headers)).status_code == 201
+    [kept] = await things.runtime.database["idempotency"].find({}).to_list()
+    told = b"\x00".join((b"POST", b"/things", body))
+    for guess in (key.encode(), f"maker\x00{key}".encode(), body, told):
+        assert hashlib.sha256(guess).hexdigest() not in repr(kept)
+    assert key not in repr(kept)
 
 
 async def test_stale_and_missing_preconditions(maker: httpx.AsyncClient) -> None:  # B39

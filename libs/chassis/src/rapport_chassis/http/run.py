@@ -6,7 +6,6 @@ answer that is stored with it.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -210,8 +209,10 @@ class Runner:
         if key is None:
             return None
         actor = self.principal.subject if self.principal else ""
-        id_ = hashlib.sha256(f"{actor}\x00{key}".encode()).hexdigest()
-        return id_, fingerprint(self.request.method, self.request.url.path, await self.request.body())
+        print_ = fingerprint(self.request.method, self.request.url.path, await self.request.body())
+        # Keyed, because both can be guessed: a key may be somebody's address, a body somebody's answers.
+        blind = self.runtime.keyring.blind
+        return blind(f"idempotency-key\x00{actor}\x00{key}"), blind(f"idempotency-request\x00{print_}")
 
     async def _stored_answer(self, key: tuple[str, str]) -> Response | None:
         id_, print_ = key
