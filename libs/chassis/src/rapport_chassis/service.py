@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from prometheus_client import disable_created_metrics
 from rapport_events.catalog import TOPICS
 
 from rapport_chassis import logs, telemetry
@@ -166,6 +167,7 @@ class Service:
     def _begin(self, process: str) -> tuple[ServiceSettings, telemetry.Telemetry]:
         settings = self.load_settings()
         logs.configure(self.name, level=settings.log_level, json=settings.log_json)
+        disable_created_metrics()  # type: ignore[no-untyped-call] # without annotations in prometheus_client
         traces = telemetry.configure(
             self.name, endpoint=settings.otlp_endpoint, sampling=settings.trace_sampling, instance_id=new_id()
         )
