@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from rapport_chassis.documents import Index
-from rapport_chassis.unit_of_work import UnitOfWork, repository
+from rapport_chassis.repository import repository
+from rapport_chassis.unit_of_work import UnitOfWork
 from rapport_events.feedback import WaveClosed
 
 

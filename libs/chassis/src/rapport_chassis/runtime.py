@@ -20,7 +20,8 @@ from rapport_chassis.documents import Index, MongoDocuments
 from rapport_chassis.errors import Conflict, Unavailable
 from rapport_chassis.journal import Journal
 from rapport_chassis.keyring import Keyring
-from rapport_chassis.unit_of_work import Circumstances, UnitOfWork, repository
+from rapport_chassis.repository import repository
+from rapport_chassis.unit_of_work import Circumstances, UnitOfWork
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 from rapport_chassis.memory import Memory
-from rapport_chassis.unit_of_work import UnitOfWork, repository
+from rapport_chassis.repository import repository
+from rapport_chassis.unit_of_work import UnitOfWork
 from rapport_events.feedback import WaveClosed
 
 NOW = datetime(2026, 1, 5, 13, 47, 11, 123456, tzinfo=UTC)

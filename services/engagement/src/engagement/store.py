@@ -1,7 +1,8 @@
 """What is kept, and how it is found."""
 
 from rapport_chassis.documents import Index
-from rapport_chassis.unit_of_work import UnitOfWork, repository
+from rapport_chassis.repository import repository
+from rapport_chassis.unit_of_work import UnitOfWork
 
 from engagement.domain.contact import Contact
 from engagement.domain.delivery_plan import Activity, DeliveryPlan

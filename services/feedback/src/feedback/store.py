@@ -4,7 +4,8 @@ from collections import OrderedDict
 from typing import ClassVar
 
 from rapport_chassis.documents import Index
-from rapport_chassis.unit_of_work import UnitOfWork, repository
+from rapport_chassis.repository import repository
+from rapport_chassis.unit_of_work import UnitOfWork
 
 from feedback.domain.exercise import Exercise
 from feedback.domain.instrument import Edition, Instrument, InstrumentNotFound

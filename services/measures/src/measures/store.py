@@ -5,7 +5,8 @@ from typing import Any
 
 from rapport_chassis.consumer import CURSORS
 from rapport_chassis.documents import Index
-from rapport_chassis.unit_of_work import UnitOfWork, repository
+from rapport_chassis.repository import repository
+from rapport_chassis.unit_of_work import UnitOfWork
 
 from measures.domain.answers import Answers, Chunk, Counting, Intake, Row
 from measures.domain.fieldwork import Fieldwork, PublishedInstrument

@@ -1,7 +1,8 @@
 """Where this service keeps what it knows."""
 
 from rapport_chassis.documents import Index
-from rapport_chassis.unit_of_work import UnitOfWork, repository
+from rapport_chassis.repository import repository
+from rapport_chassis.unit_of_work import UnitOfWork
 
 from notifications.domain.consent import Consents
 from notifications.domain.exercise import Exercise
