@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import structlog
 from joserfc import jws, jwt
-from joserfc.errors import JoseError, UnsupportedAlgorithmError
+from joserfc.errors import BadSignatureError, ExpiredTokenError, JoseError, MissingClaimError, UnsupportedAlgorithmError
 from joserfc.jwk import KeySet
 
 from rapport_chassis.errors import Unavailable
@@ -40,6 +40,11 @@ ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt", "jwt"})
 ACCESS_CLAIM_TYPES = frozenset({"bearer", "at+jwt", "jwt"})
 KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 NEAR = frozenset({"127.0.0.1", "::1", "localhost"})
+_REASONS: dict[type[Exception], str] = {
+    ExpiredTokenError: "the token has expired",
+    BadSignatureError: "the signature does not fit",
+    MissingClaimError: "a claim is missing",
+}
 
 
 class Unauthenticated(Exception):
@@ -127,7 +132,7 @@ class TokenVerifier:
                 sub={"essential": True},
             ).validate(claims)
         except (JoseError, ValueError, TypeError, RecursionError) as error:
-            raise Unauthenticated(f"refused: {type(error).__name__}") from error
+            raise Unauthenticated(_REASONS.get(type(error), "a claim is not as it must be")) from error
         return claims
 
     def _principal(self, claims: dict[str, Any]) -> Principal:
