@@ -17,6 +17,9 @@ from rapport_chassis.http.body import lines
 from rapport_chassis.http.health import private_app
 from rapport_chassis.http.kit import install
 from rapport_chassis.http.pagination import cursor_of, place_of
+from rapport_chassis.http.problems import Unexpected
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
 
 routes = Routes(prefix="/edges")
 OPEN = public("a test")
@@ -301,3 +304,21 @@ async def test_the_private_port() -> None:
         assert (await http.get("/livez")).status_code == 503
         unready = await http.get("/readyz")
         assert (unready.status_code, unready.json()["reasons"]) == (503, {"store": "away"})
+
+
+async def test_who_hangs_up_is_no_fault_of_ours(capfd: pytest.CaptureFixture[str]) -> None:
+    said: list[int] = []
+
+    async def hung_up(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise ClientDisconnect
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            said.append(message["status"])
+
+    await Unexpected(hung_up)({"type": "http"}, receive, send)
+    assert said == [400]
+    assert capfd.readouterr() == ("", "")

@@ -15,6 +15,7 @@ from opentelemetry.trace import format_trace_id, get_current_span
 from pydantic import BaseModel, Field, ValidationError
 from pymongo.errors import ConnectionFailure
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from rapport_chassis.access import Forbidden, Unauthenticated
 from rapport_chassis.committer import TooLarge
@@ -168,6 +169,9 @@ class Unexpected:
 
         try:
             await self.app(scope, receive, watch)
+        except ClientDisconnect:
+            if not begun:  # nobody reads it; it is what metrics and traces count
+                await problem(400, "the request ended before its body")(scope, receive, send)
         except Exception as error:
             route = getattr(scope.get("route"), "path", None)
             log.error("request failed", route=route, exc_info=error)  # noqa: TRY400 - the same, as this log has it
