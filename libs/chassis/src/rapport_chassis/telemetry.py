@@ -185,17 +185,6 @@ def send_span(topic: str, partition: int, contexts: Collection[SpanContext], cou
 
 
 @contextmanager
-def receive_span(
-    topic: str, partition: int, group: str, contexts: Collection[SpanContext], count: int
-) -> Iterator[Span]:
-    """The taking of `count` events of a partition from the broker."""
-    with _batch(
-        "poll", messaging.MessagingOperationTypeValues.RECEIVE, topic, partition, contexts, count, group
-    ) as started:
-        yield started
-
-
-@contextmanager
 def process_span(
     topic: str, partition: int, group: str, contexts: Collection[SpanContext], count: int
 ) -> Iterator[Span]:

@@ -14,7 +14,6 @@ from rapport_chassis.telemetry import (
     inject,
     links,
     process_span,
-    receive_span,
     send_span,
     span,
 )
@@ -117,7 +116,6 @@ def test_create_span_follows_the_messaging_conventions(traces):
     ("helper", "group", "name", "operation", "kind"),
     [
         (send_span, (), "send", "send", SpanKind.CLIENT),
-        (receive_span, ("measures",), "poll", "receive", SpanKind.CLIENT),
         (process_span, ("measures",), "process", "process", SpanKind.CONSUMER),
     ],
 )
