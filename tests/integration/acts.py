@@ -113,6 +113,20 @@ async def open_exercise(rapport: Rapport, participants: Iterable[str] = (), **fa
     return exercise
 
 
+async def promise_broken(rapport: Rapport, **facts: Any) -> dict[str, Any]:
+    """An exercise that is recorded late, and whose promise the clock has broken since."""
+    exercise = await open_exercise(rapport, opened_on=day(-60), reply_due=day(-10), **facts)
+    assert exercise["promise_state"] == "standing"
+
+    async def broken() -> dict[str, Any] | None:
+        found: dict[str, Any] = await rapport.get("engagement", f"/exercises/{exercise['id']}")
+        return found if found["promise_state"] == "broken" else None
+
+    found = await until(broken, what="the clock strikes")
+    assert found is not None
+    return found
+
+
 async def log_contact(rapport: Rapport, participants: Iterable[str], **facts: Any) -> str:
     """The contact's id."""
     contact: str = (

@@ -201,8 +201,8 @@ class Rapport:
         """(number, event id) of every event on the topics, first occurrences only, in the order they lie there."""
         found: dict[Place, list[tuple[int, str]]] = {}
         for place, records in (await self.records(topics)).items():
-            numbered = ((number_of(r.headers), dict(r.headers).get("ce_id", b"").decode()) for r in records)
-            found[place] = list(dict.fromkeys((number, id_) for number, id_ in numbered if number is not None))
+            numbered = [(number, r) for r in records if (number := number_of(r.headers)) is not None]
+            found[place] = list(dict.fromkeys((number, dict(r.headers)["ce_id"].decode()) for number, r in numbered))
         return found
 
     async def put(self, topic: str, partition: int, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:

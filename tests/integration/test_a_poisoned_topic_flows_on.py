@@ -6,7 +6,7 @@ from tests.integration.acts import answer, counted, import_responses, open_wave
 from tests.integration.rapport import Rapport, until
 
 TOPIC = "feedback.response"
-POISON = (
+POISON: tuple[tuple[bytes | None, list[tuple[str, bytes]]], ...] = (
     (b"not json", []),
     (None, []),
     (b"{}", [("ce_id", b"\xff\xfe")]),

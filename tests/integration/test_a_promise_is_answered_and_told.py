@@ -5,7 +5,7 @@ from typing import Any
 from rapport_stack.mailbox import Received
 from standardwebhooks import Webhook
 
-from tests.integration.acts import consent, day, open_exercise, register, subscribe
+from tests.integration.acts import consent, day, open_exercise, promise_broken, register, subscribe
 from tests.integration.rapport import Rapport, new_key, until
 
 REPLIES, BROKEN = "engagement.exercise.reply-published", "engagement.exercise.promise-broken"
@@ -72,14 +72,7 @@ async def test_a_published_reply_reaches_each_participant_once_and_receipts_come
 async def test_a_promise_past_its_date_is_broken_by_the_clock_and_told(rapport: Rapport) -> None:
     address = f"{new_key()}@example.org"
     await subscribe(rapport, BROKEN, "email", address)
-    exercise = await open_exercise(rapport, title="What became of it?", opened_on=day(-60), reply_due=day(-10))
-    assert exercise["promise_state"] == "standing"
-
-    async def broken() -> bool:
-        found = await rapport.get("engagement", f"/exercises/{exercise['id']}")
-        return bool(found["promise_state"] == "broken")
-
-    await until(broken, what="the clock strikes")
+    await promise_broken(rapport, title="What became of it?")
     (mail,) = await some(rapport, address)
     assert "What became of it?" in mail.subject
     assert day(-10) in mail.body

@@ -7,11 +7,10 @@ from tests.integration.acts import (
     close_wave,
     consent,
     counted,
-    day,
     import_responses,
     log_contact,
-    open_exercise,
     open_wave,
+    promise_broken,
     register,
     submit,
     subscribe,
@@ -31,7 +30,7 @@ async def live(rapport: Rapport) -> None:
     await consent(rapport, person, "email")
     address = f"{new_key()}@example.org"
     told = await subscribe(rapport, "engagement.contact.logged", "email", address, person)
-    await open_exercise(rapport, [person], opened_on=day(-60), reply_due=day(-10))
+    await promise_broken(rapport, participants=[person])
     await log_contact(rapport, [person], notes="Example notes")
     wave = await open_wave(rapport)
     await import_responses(rapport, wave["id"], [answer(n) for n in range(RESPONSES)])

@@ -45,7 +45,7 @@ async def figures(heard: "asyncio.Queue[tuple[str, Any]]", wave: str, responses:
             and (told["wave_id"], told["measure"]) == (wave, MEASURE)
             and told["responses"] >= responses
         ):
-            return told
+            return dict(told)
 
 
 async def test_a_response_becomes_visible_in_the_stream_and_in_its_measure(rapport: Rapport) -> None:

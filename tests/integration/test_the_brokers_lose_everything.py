@@ -13,13 +13,12 @@ from tests.integration.acts import (
     answer,
     consent,
     counted,
-    day,
     explained,
     import_responses,
     log_contact,
-    open_exercise,
     open_wave,
     prepare,
+    promise_broken,
     register,
     submit,
     subscribe,
@@ -55,7 +54,7 @@ async def test_the_journals_fill_a_new_cluster_and_figures_stay_equal(rapport: R
     wave = (await open_wave(rapport))["id"]
     await import_responses(rapport, wave, [answer(n) for n in range(RESPONSES)])
     await counted(rapport, wave, RESPONSES)
-    await broken_promise(rapport, person)
+    await promise_broken(rapport, participants=[person])
     await rapport.settled()
     before = await state(rapport, wave)
     on_topics = await rapport.told()
@@ -95,17 +94,6 @@ async def test_the_journals_fill_a_new_cluster_and_figures_stay_equal(rapport: R
     more = await open_wave(rapport)
     await import_responses(rapport, more["id"], [answer(n) for n in range(RESPONSES)])
     assert (await counted(rapport, more["id"], RESPONSES))["share"] == 0.4
-
-
-async def broken_promise(rapport: Rapport, person: str) -> None:
-    """So that the clock has nothing left to do."""
-    exercise = await open_exercise(rapport, [person], opened_on=day(-60), reply_due=day(-10))
-
-    async def broken() -> bool:
-        found = await rapport.get("engagement", f"/exercises/{exercise['id']}")
-        return bool(found["promise_state"] == "broken")
-
-    await until(broken, what="the clock strikes")
 
 
 async def state(rapport: Rapport, wave: str) -> dict[str, Any]:
