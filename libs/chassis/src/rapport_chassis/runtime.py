@@ -59,6 +59,8 @@ class Gate:
     age_limit: float
     unsent: int = 0
     age: float = 0.0
+    _oldest: int = 0
+    _since: float = 0.0
 
     def admit(self) -> None:
         if self.unsent >= self.limit or self.age >= self.age_limit:
@@ -66,7 +68,12 @@ class Gate:
 
     async def look(self, entries: Journal) -> None:
         self.unsent, oldest = await entries.backlog(min(self.limit, BACKLOG_CAP))
-        self.age = max(0.0, time.time() - oldest / 1_000_000) if oldest else 0.0
+        if oldest is None or oldest > self._oldest:
+            self._since = time.monotonic()  # the one that was the oldest has been sent
+        self._oldest = oldest or 0
+        # The places of coarse events lie ahead of the clock: how long nothing has moved tells their age.
+        stuck = time.monotonic() - self._since
+        self.age = max(stuck, time.time() - oldest / 1_000_000) if oldest else 0.0
         metrics.UNSENT.set(self.unsent)
         metrics.UNSENT_AGE.set(self.age)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator
 
 import httpx
@@ -262,3 +263,22 @@ async def test_writes_are_refused_while_events_pile_up(things: Component, maker:
     assert int(refused.headers["retry-after"]) > 0
     things.runtime.gate.unsent = 0
     assert (await maker.post("/things", json={"id": "a"}, headers=new("1"))).status_code == 201
+
+
+async def test_events_with_a_place_ahead_of_the_clock_grow_old_too(things: Component) -> None:
+    journal, gate = things.runtime.database["journal"], things.runtime.gate
+    ahead = time.time_ns() // 1_000 + 86_400_000_000
+
+    async def age() -> float:
+        await gate.look(things.runtime.journal)
+        return gate.age
+
+    assert await age() == 0.0
+    await journal.insert_many([{"_id": str(n), "unsent": True, "pos": ahead + n} for n in range(2)])
+    first = await age()
+    assert await age() > first
+    await journal.update_one({"_id": "0"}, {"$unset": {"unsent": ""}})
+    before = gate.age
+    assert await age() < before, "one was sent: it moves"
+    await journal.delete_many({})
+    assert await age() == 0.0
