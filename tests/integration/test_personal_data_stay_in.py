@@ -103,6 +103,9 @@ async def test_words_stay_in(rapport: Rapport, words: Words, door: Door, colleag
     )
     await engaged(door, words, person)
     await rapport.settled()
+    with rapport.mailbox() as mailbox:
+        delivered = [("inbox", repr(message).encode()) for message in mailbox.messages()]
+    assert [hit for hit in found(delivered, words.all) if "title" in hit], "nothing went the whole way"
     assert found(words.refusals, words.all) == [], "an answer quotes what it refuses"
     assert await found_in_clear(rapport, words.all) == []
     assert await found_in_clear(rapport, [colleague], but=STAFF) == []
