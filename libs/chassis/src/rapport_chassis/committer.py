@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from opentelemetry import trace
 from pymongo import DeleteOne, InsertOne, ReadPreference, ReplaceOne
 from pymongo.errors import (
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from pymongo.asynchronous.mongo_client import AsyncMongoClient
 
     from rapport_chassis.write_set import Write
+
+log = structlog.get_logger(__name__)
 
 DUPLICATE_KEY = 11000
 
@@ -190,8 +193,31 @@ class Committer:
                 metrics.COMMIT_RETRIES.inc()
                 if time.monotonic() + pause > deadline:
                     raise Unavailable("the store does not take writes at present") from error
+                if pause > self.limits.back_off:  # more than a passing quarrel
+                    await self._end_abandoned()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, self.limits.most_back_off)
+
+    async def _end_abandoned(self) -> None:
+        """End what a killed process had begun: it would hold its documents until the server gives it up, after 60 s.
+
+        Abandoned is a transaction in which nothing runs and whose connection is gone. Where it still has an owner, who
+        lost that connection only, the owner begins again, as after any network error. Needs no privilege: a user sees
+        and ends its own sessions.
+        """
+        with contextlib.suppress(PyMongoError):  # then the server's limit ends it
+            seen = await self.client.admin.aggregate([{"$currentOp": {"idleSessions": True, "idleConnections": True}}])
+            async with seen:
+                found = await seen.to_list()
+            connected = {each.get("connectionId") for each in found if each["type"] == "op"}
+            abandoned = [
+                {"id": each["lsid"]["id"]}
+                for each in found
+                if each["type"] == "idleSession" and "transaction" in each and each.get("connectionId") not in connected
+            ]
+            if abandoned:
+                await self.client.admin.command("killSessions", abandoned)
+                log.warning("ended what a process that is gone had begun", transactions=len(abandoned))
 
     async def _commit(self, session: AsyncClientSession, deadline: float) -> None:
         while True:

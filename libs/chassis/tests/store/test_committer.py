@@ -1,7 +1,9 @@
 """Group commit over a real replica set: all or nothing, the loser alone hears of it, nobody waits for ever."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from pymongo import AsyncMongoClient, monitoring
@@ -112,6 +114,48 @@ async def test_a_client_that_goes_away_cancels_nothing(committer: Committer, dat
         await request
     await committer.close()
     assert await stored(database) == {"kept": 1}
+
+
+HOLDER = """
+import sys
+from pymongo import MongoClient
+
+client = MongoClient(sys.argv[1])
+with client.start_session() as session, session.start_transaction():
+    client[sys.argv[2]]["things"].insert_one({"_id": "held", "value": 1}, session=session)
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def holder(mongo_uri: str, database: AsyncDatabase, committer: Committer) -> Iterator[subprocess.Popen[str]]:
+    """A process in the midst of a transaction; a line of input lets it commit."""
+    command = [sys.executable, "-c", HOLDER, mongo_uri, database.name]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+async def test_what_a_killed_process_had_begun_holds_up_nobody(
+    committer: Committer, database: AsyncDatabase, holder: subprocess.Popen[str]
+) -> None:
+    holder.kill()
+    holder.wait()
+    await asyncio.wait_for(committer.commit(put("held", 2)), 5)
+    assert await stored(database) == {"held": 2}
+
+
+async def test_what_a_living_process_has_begun_is_left_alone(
+    committer: Committer, database: AsyncDatabase, holder: subprocess.Popen[str]
+) -> None:
+    committer.limits = Limits(patience=1)
+    with pytest.raises(Unavailable):
+        await committer.commit(put("held", 2))
+    holder.communicate("commit\n", timeout=10)
+    assert await stored(database) == {"held": 1}
 
 
 async def test_a_store_that_is_away_is_told_within_the_bound() -> None:
