@@ -1,7 +1,7 @@
 """`rapport dlq`: dead and parked letters of every service."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -13,6 +13,8 @@ from rapport_cli.running.state import SERVICES, Folder
 from rapport_cli.settings import CliSettings
 
 dlq = typer.Typer(no_args_is_help=True, help="Dead and parked letters: events that could not take effect.")
+
+COLUMNS: Final = ("letter", "service", "state", "why", "type", "behind")
 
 Only = Annotated[str | None, typer.Option("--service", help="Only this service.")]
 Json = Annotated[bool, typer.Option("--json", help="For a program to read.")]
@@ -34,10 +36,12 @@ def list_letters(service: Only = None, *, as_json: Json = False) -> None:
     if not letters:
         out.print("No dead or parked letters.")
         return
-    columns = list(dict.fromkeys(key for letter in letters for key in letter))
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        table.add_column(column, no_wrap=column == "letter", overflow="fold")
     for letter in letters:
-        table.add_row(*(str(letter.get(column, "")) for column in columns))
+        told = {**letter, "letter": letter["_id"], "why": letter["detail"] or letter["reason"]}
+        table.add_row(*("" if told[column] is None else str(told[column]) for column in COLUMNS))
     out.print(table)
 
 
@@ -58,10 +62,15 @@ def replay_letters(
     with _operator() as client:
         if letter is not None:
             service = _find(client, letter, service)[0]
-        for name in _services(service):
-            marked = client.post(name, "/operations/dead-letters/replay", {"letter": letter})["marked"]
-            if marked or service is not None:
-                out.print(f"{name}: {marked} marked; its worker tries them now")
+        marked = {
+            name: client.post(name, "/operations/dead-letters/replay", {"letter": letter})["marked"]
+            for name in _services(service)
+        }
+    for name, count in marked.items():
+        if count:
+            out.print(f"{name}: {count} marked; its worker tries them now, see: rapport dlq list")
+    if not any(marked.values()):
+        out.print("Nothing to replay: a record that could not even be read has no event in it to apply.")
 
 
 def _operator() -> Client:
