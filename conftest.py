@@ -3,13 +3,15 @@
 import re
 import uuid
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rapport_stack import Stack
 
 if TYPE_CHECKING:
     from rapport_stack.stack import Kafka, Mongo
+
+pytest_plugins = ("tests.covered",)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,6 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("embedded", "containers", "external"),
         default="embedded",
         help="where MongoDB and Kafka come from; one that cannot start is an error, never a skip",
+    )
+    parser.addoption(
+        "--examples", type=int, help="random requests for each operation, other ones each time (tests/doors)"
     )
 
 
@@ -53,6 +58,23 @@ def mongo_uri(mongo_server: "Mongo") -> str:
 def kafka_bootstrap(kafka_server: "Kafka") -> str:
     """host:port of the Kafka."""
     return kafka_server.bootstrap
+
+
+@pytest.fixture(scope="session")
+def kafka_connection(kafka_server: "Kafka") -> dict[str, Any]:
+    """aiokafka's arguments to connect to it as the administrator."""
+    return kafka_server.connection
+
+
+@pytest.fixture(scope="session")
+def kafka_settings(kafka_connection: dict[str, Any]) -> dict[str, Any]:
+    """The same as settings of a service."""
+    return {
+        "kafka_bootstrap": ",".join(kafka_connection["bootstrap_servers"]),
+        "kafka_username": kafka_connection.get("sasl_plain_username", ""),
+        "kafka_password": kafka_connection.get("sasl_plain_password", ""),
+        "kafka_sasl_mechanism": kafka_connection.get("sasl_mechanism", "PLAIN"),
+    }
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ def test_domain_is_plain_python(service: str) -> None:
 def test_use_cases_import_domain_events_ports_and_pydantic_only(service: str) -> None:
     allowed = (
         f"{service}.domain",
+        f"{service}.rights",
         f"{service}.usecases",
         "rapport_events",
         "rapport_ports",

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 from rapport_chassis.access import TokenVerifier
+from rapport_chassis.allowances import RULES
 from rapport_chassis.http.routes import UndeclaredAccess, declared_access
 from rapport_cli.commands.token import ROLES
 from rapport_cli.documents.access import access_page
@@ -19,9 +20,12 @@ from structlog.testing import capture_logs
 from tests.architecture.source import ROOT, SERVICES
 
 OPERATIONS = {
+    ("GET", "/operations/heard"),
+    ("GET", "/operations/outstanding"),
     ("GET", "/operations/dead-letters"),
     ("GET", "/operations/dead-letters/{letter:path}"),
     ("POST", "/operations/dead-letters/replay"),
+    ("GET", "/operations/replays"),
     ("POST", "/operations/republish"),
 }
 
@@ -36,12 +40,14 @@ def test_every_route_declares_its_access(house: House, name: str) -> None:
         assert bool(access.roles) != bool(access.reason), f"{method} {path}: roles, or public for a reason"
 
 
+@pytest.mark.catalogue("Z6")
 @pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.catalogue("Z6")
 def test_operations_are_for_operators(house: House, name: str) -> None:
     service = next(service for service in house.services if service.name == name)
     found = {(method, path): access for method, path, access in declared_access(app_of(service))}
     assert {place for place in found if place[1].startswith("/operations")} == OPERATIONS
-    assert all(found[place].roles == {"operator"} for place in OPERATIONS)
+    assert all(found[place].roles == {"operator"} and not found[place].regional for place in OPERATIONS)
 
 
 @pytest.fixture
@@ -53,6 +59,7 @@ def quiet() -> Iterator[None]:
 
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.catalogue("Z1", "Z5", "A1")
 async def test_each_role_is_let_in_or_kept_out(house: House, name: str) -> None:
     """Every route, without a token and with each role; with nothing behind it, so whoever is let in meets an error."""
     app = app_of(next(service for service in house.services if service.name == name))
@@ -87,6 +94,7 @@ def _token(key: ECKey, verifier: TokenVerifier, role: str) -> str:
     return jwt.encode({"alg": "ES256", "kid": key.kid, "typ": "at+jwt"}, claims, key)
 
 
+@pytest.mark.catalogue("Z1")
 def test_a_route_without_access_is_refused() -> None:
     app = FastAPI()
     app.get("/open")(lambda: None)
@@ -107,3 +115,17 @@ def test_every_role_opens_something(house: House) -> None:
         role for service in house.services for _, _, access in declared_access(app_of(service)) for role in access.roles
     }
     assert used == set(ROLES)
+
+
+@pytest.mark.catalogue("Z13")
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_route_has_a_limit(house: House, name: str) -> None:
+    """One that a route is given by being declared at all, and one of its own where it is for the hundred."""
+    app = app_of(next(service for service in house.services if service.name == name))
+    limits = {
+        (method.upper(), path): operation["x-limit"]
+        for path, operations in app.openapi()["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert set(limits.values()) <= RULES.keys()
+    assert all((limit == "reads") == (method == "GET") for (method, _), limit in limits.items())

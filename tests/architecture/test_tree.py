@@ -8,7 +8,7 @@ import pytest
 from tests.architecture.source import PACKAGES, ROOT, SERVICES, files, imported, module_of, shown, tree
 
 NEEDED = {"__init__.py", "py.typed", "main.py", "contract.py", "api.py", "store.py", "usecases", "domain"}
-POSSIBLE = {"settings.py", "data"}
+POSSIBLE = {"rights.py", "settings.py", "data"}
 OWN = {
     "registry": {"imports.py", "rows.py"},
     "feedback": {"imports.py", "rows.py"},

@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Any
 
+from rapport_chassis.journal import entry
+from rapport_events.envelope import Envelope
+
 from tests.integration.rapport import Rapport, new_key, until
 
 TRACKER, QUESTION, MEASURE = "public-perceptions-tracker", "ppt.heard", "PPT-1a"
@@ -188,6 +191,22 @@ async def import_responses(rapport: Rapport, wave: str, rows: Iterable[dict[str,
     )
     assert answered.status_code == 200, answered.text
     return [json.loads(line) for line in answered.text.splitlines()]
+
+
+async def tell(rapport: Rapport, like: str, person: str, *changes: dict[str, Any]) -> list[str]:
+    """Put events of one aggregate into the journal as no API would make them, like one that is there; their ids."""
+    journal = rapport.mongo["feedback"]["journal"]
+    found = await journal.find_one({"_id": like})
+    assert found is not None
+    ids = []
+    for number, change in enumerate(changes):
+        id_ = new_key()
+        made = {**found["envelope"], "id": id_, "subject": person, "partitionkey": person}
+        made["data"] = {**made["data"], "response_id": person, **change}
+        made.pop("sequence", None)
+        await journal.insert_one(entry(Envelope.from_structured(made), "feedback.response", found["pos"] + number))
+        ids.append(id_)
+    return ids
 
 
 async def figure(rapport: Rapport, wave: str, measure: str = MEASURE) -> dict[str, Any] | None:

@@ -2,23 +2,33 @@
 
 import base64
 from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
 
 import httpx
 from bson import encode
+from pymongo import AsyncMongoClient
+from rapport_stack.mongo_users import INTERNAL, KEY, uri_as
 
 from tests.integration.rapport import Rapport
 
 Place = tuple[str, bytes]
 """Where something lies, and what lies there."""
 
+MARK = "qzvxjkwq"
+"""What most planted words begin with: one look for it tells that none of them lies in a place, however many they are."""
+
 
 def found(places: Iterable[Place], words: Iterable[str]) -> list[str]:
     """ "place: word" of every word that lies somewhere: as it is, in other letters, in base64, or in hexadecimal digits."""
     guises = {word: disguised(word) for word in words}
+    marked = {word: forms for word, forms in guises.items() if word.startswith(MARK)}
+    others = {word: forms for word, forms in guises.items() if word not in marked}
+    mark = disguised(MARK)
     hits = set()
     for place, raw in places:
         lowered = raw.lower()
-        hits |= {f"{place}: {word}" for word, forms in guises.items() if any(form in lowered for form in forms)}
+        looked_for = guises if any(form in lowered for form in mark) else others
+        hits |= {f"{place}: {word}" for word, forms in looked_for.items() if any(form in lowered for form in forms)}
     return sorted(hits)
 
 
@@ -44,10 +54,14 @@ async def found_in_clear(rapport: Rapport, words: Iterable[str], *, but: Iterabl
 
 
 async def _stored(rapport: Rapport) -> AsyncIterator[Place]:
-    for database in await rapport.mongo.list_database_names():
-        for name in await rapport.mongo[database].list_collection_names(filter={"type": "collection"}):
-            async for document in rapport.mongo[database][name].find({}):
-                yield f"{database}.{name}", encode(document)
+    # As the replica set itself: some of what servers keep for themselves is not even an administrator's to read.
+    stack = rapport.platform.stack
+    uri = uri_as(stack.mongo.uri, INTERNAL, stack.credentials.password(KEY))
+    async with AsyncMongoClient[dict[str, Any]](f"{uri}&authSource=local") as mongo:
+        for database in await mongo.list_database_names():
+            for name in await mongo[database].list_collection_names(filter={"type": "collection"}):
+                async for document in mongo[database][name].find({}):
+                    yield f"{database}.{name}", encode(document)
 
 
 async def _told(rapport: Rapport) -> AsyncIterator[Place]:

@@ -1,5 +1,6 @@
 """One platform for all journeys that leave its servers alone; each journey brings its own people, waves and exercises."""
 
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +12,7 @@ from rapport_cli.settings import CliSettings
 
 from tests.integration.acts import prepare
 from tests.integration.rapport import Rapport
+from tests.integration.words import Sender, Words
 
 
 @contextmanager
@@ -35,3 +37,18 @@ async def rapport(platform: Platform) -> AsyncIterator[Rapport]:
     async with Rapport.of(platform) as found:
         await prepare(found)
         yield found
+
+
+@pytest.fixture
+def words() -> Words:
+    return Words()
+
+
+@pytest.fixture
+def colleague() -> str:
+    return f"colleague{secrets.token_hex(8)}"
+
+
+@pytest.fixture
+def door(rapport: Rapport, words: Words, colleague: str) -> Sender:
+    return Sender(rapport, words, colleague)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pymongo import AsyncMongoClient
-from rapport_chassis.consumer import number_of
+from rapport_chassis.records import number_of
 from rapport_chassis.service import Service
 from rapport_cli.running.platform import Platform
 from rapport_cli.running.process import KeptProcess
@@ -30,9 +30,11 @@ ROLES = ("engagement-officer", "researcher", "collector", "analyst", "operator",
 async def until(condition: Callable[[], Awaitable[T]], *, seconds: float = 30, what: str = "") -> T:
     """Wait for a condition, not for a time; what made it true."""
     deadline = time.monotonic() + seconds
+    pause = 0.05
     while not (found := await condition()):
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what or condition.__name__}"
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(pause)
+        pause = min(1.3 * pause, 0.2)  # what takes seconds is not asked twenty times in each
     return found
 
 
@@ -55,11 +57,10 @@ class Rapport:
     @classmethod
     @asynccontextmanager
     async def of(cls, platform: Platform) -> AsyncIterator["Rapport"]:
-        async with AsyncMongoClient[dict[str, Any]](platform.state.mongo_uri, tz_aware=True) as mongo:
+        async with AsyncMongoClient[dict[str, Any]](platform.stack.endpoints.mongo_uri, tz_aware=True) as mongo:
             rapport = cls(platform, mongo)
             yield rapport
-            for client in rapport._clients.values():
-                await client.aclose()
+            await rapport.hang_up()
 
     # Over HTTP --------------------------------------------------------------------------------------------------------
 
@@ -74,6 +75,12 @@ class Rapport:
                 trust_env=False,
             )
         return self._clients[service]
+
+    async def hang_up(self) -> None:
+        """Close all connections, of which some lead to an API that was killed: the next request would meet its end."""
+        while self._clients:
+            _, client = self._clients.popitem()
+            await client.aclose()
 
     async def get(self, service: str, path: str, **params: Any) -> Any:
         answer = await self.http(service).get(path, params=params)
@@ -125,15 +132,22 @@ class Rapport:
     async def heads(self) -> dict[Place, int]:
         """The last number that each service gave in each of its partitions."""
         found: dict[Place, int] = {}
+        last = {"$subtract": [{"$add": ["$first", {"$size": "$ids"}]}, 1]}
+        each = {"_id": {"topic": "$topic", "partition": "$partition"}, "last": {"$max": last}}
         for service in SERVICES:
-            async for batch in self.mongo[service]["journal_batches"].find({}):
-                place = batch["topic"], batch["partition"]
-                found[place] = max(found.get(place, 0), batch["first"] + len(batch["ids"]) - 1)
+            async for place in await self.mongo[service]["journal_batches"].aggregate([{"$group": each}]):
+                found[place["_id"]["topic"], place["_id"]["partition"]] = place["last"]
         return found
+
+    async def generation(self, service: str) -> int:
+        """The number of the generation of a service's projection that is in force."""
+        found = await self.mongo[service]["generations"].find_one({"_id": "current"})
+        return found["version"] if found else 1
 
     async def cursors(self, service: str) -> dict[Place, dict[str, Any]]:
         """How far a service has heard."""
-        return {(c["topic"], c["partition"]): c async for c in self.mongo[service]["cursors"].find({})}
+        name = of_generation("cursors", await self.generation(service))
+        return {(c["topic"], c["partition"]): c async for c in self.mongo[service][name].find({})}
 
     async def unheard(self) -> list[str]:
         """Where events wait: in a journal, or on a topic."""
@@ -161,14 +175,12 @@ class Rapport:
                 return
             assert time.monotonic() < deadline, f"not settled within {seconds:.0f} s: {waiting}"
             last = None if waiting else heads
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[AIOKafkaConsumer]:
         """A stranger who reads the topics, and belongs to no group."""
-        reader = AIOKafkaConsumer(
-            bootstrap_servers=self.platform.state.kafka_bootstrap, auto_offset_reset="earliest", group_id=None
-        )
+        reader = AIOKafkaConsumer(**self.platform.stack.endpoints.kafka, auto_offset_reset="earliest", group_id=None)
         await reader.start()
         try:
             yield reader
@@ -207,7 +219,7 @@ class Rapport:
 
     async def put(self, topic: str, partition: int, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
         """Put a record on a topic that no relay sent."""
-        producer = AIOKafkaProducer(bootstrap_servers=self.platform.state.kafka_bootstrap)
+        producer = AIOKafkaProducer(**self.platform.stack.endpoints.kafka)
         await producer.start()
         try:
             await producer.send_and_wait(topic, value, key=b"stray", headers=headers, partition=partition)
@@ -229,6 +241,11 @@ class Rapport:
                     str(d["_id"]): d async for d in self.mongo[database][name].find({}, hidden or None)
                 }
         return found
+
+
+def of_generation(collection: str, generation: int) -> str:
+    """Where a collection of a projection stands."""
+    return collection if generation == 1 else f"{collection}@{generation}"
 
 
 def new_key() -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from http import HTTPStatus
 from typing import Any
 
 from rapport_chassis.keyring import Keyring
@@ -166,7 +167,7 @@ async def population(rapport: Rapport) -> dict[str, int]:
 async def gone(rapport: Rapport, lived: dict[str, Any]) -> bool:
     """Whether each service says so, through its API where it shows such words and in its documents where it does not."""
     person = lived["person"]
-    stakeholder = await rapport.get("registry", f"/stakeholders/{person}")
+    stakeholder = await rapport.http("registry").get(f"/stakeholders/{person}")
     notes = await rapport.get("engagement", f"/contacts/{lived['contact']}/notes")
     subscription = await rapport.get("notifications", f"/subscriptions/{lived['subscription']}")
     kept = await rapport.mongo["notifications"]["subscriptions"].find_one({"_id": lived["subscription"]})
@@ -174,7 +175,7 @@ async def gone(rapport: Rapport, lived: dict[str, Any]) -> bool:
     known = await rapport.mongo["measures"]["stakeholders"].count_documents({"_id": person})
     assert kept is not None
     return (
-        (stakeholder["name"], stakeholder["email"]) == ("erased", None)
+        stakeholder.status_code == HTTPStatus.GONE
         and notes["notes"] == "erased"
         and (subscription["state"], kept["address"]) == ("erased", None)
         and linked == known == 0
@@ -190,7 +191,7 @@ async def refused(rapport: Rapport, person: str, wave: str) -> None:
         ("registry", f"/stakeholders/{person}/consents", agreement, 410),
         ("notifications", "/subscriptions", {**wish, "stakeholder_id": person}, 410),
         ("feedback", f"/waves/{wave}/responses", answer(0, stakeholder_id=person, comment="Too late"), 410),
-        ("engagement", "/contacts", {**contact, "participants": [person]}, 422),
+        ("engagement", "/contacts", {**contact, "participants": [person]}, 410),
     )
     for service, path, body, status in attempts:
         answered = await rapport.http(service).post(path, json=body, headers={"Idempotency-Key": new_key()})

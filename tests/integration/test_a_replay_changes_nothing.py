@@ -17,8 +17,8 @@ from tests.integration.acts import (
 )
 from tests.integration.rapport import Rapport, new_key, until
 
-TECHNICAL = {"cursors": (), "journal_republish": (), "journal_batches": ("offset", "log")}
-"""Where events lie in the log, and how far they were read there, is all that may differ."""
+TECHNICAL = {"cursors": (), "journal_republish": (), "journal_batches": ("offset", "log"), "allowances": ()}
+"""Where events lie in the log, how far they were read there, and how often somebody asked, is all that may differ."""
 
 RESPONSES = 60
 

@@ -7,12 +7,12 @@ import json
 import secrets
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.integration.acts import QUESTION, answer, consent, day, heard_of, open_exercise, open_wave
 from tests.integration.clear_text import found, found_in_clear
-from tests.integration.rapport import ROLES, Rapport, new_key
+from tests.integration.rapport import Rapport, new_key
+from tests.integration.words import Sender, Words
 
 STAFF = ("engagement.contacts", "engagement.exercises", "local.oplog.rs")
 """Where the identity provider's name of a colleague stands by design, who logged or recorded it; and the store's own log."""
@@ -21,73 +21,8 @@ PUBLISHED = ("feedback.instruments", "feedback.idempotency", "local.oplog.rs")
 """Where the words of a questionnaire stand in clear, for everybody who is asked reads them; the answer to its publisher too."""
 
 
-class Words:
-    """Words that exist nowhere else, and what was answered where they were refused."""
-
-    def __init__(self) -> None:
-        self.all: list[str] = []
-        self.refusals: list[tuple[str, bytes]] = []
-
-    def new(self, what: str) -> str:
-        self.all.append(f"{what}{secrets.token_hex(8)}")
-        return self.all[-1]
-
-    def mail(self) -> str:
-        return f"{self.new('mail')}@example.org"
-
-    def phone(self) -> str:
-        digits = "".join(secrets.choice("0123456789") for _ in range(14))
-        self.all.append(digits)
-        return f"+{digits}"
-
-
-class Door:
-    """A service for one colleague; nothing that is sent through it is free of words."""
-
-    def __init__(self, rapport: Rapport, words: Words, colleague: str) -> None:
-        self._rapport = rapport
-        self._words = words
-        self._token = rapport.platform.bench.issuer().token(colleague, ROLES)
-
-    async def send(
-        self, method: str, service: str, path: str, *, expect: set[int], key: str = "", **request: Any
-    ) -> httpx.Response:
-        """Whatever is refused is noted with its answer."""
-        words = self._words
-        headers = {
-            "Authorization": f"Bearer {self._token}",
-            "Idempotency-Key": key or words.new("key"),
-            "User-Agent": words.new("agent"),
-            "Referer": f"https://{words.new('referer')}.example.org/",
-            "X-Forwarded-For": words.new("forwarded"),
-            "Cookie": f"session={words.new('cookie')}",
-            "baggage": f"user={words.new('baggage')}",
-            **request.pop("headers", {}),
-        }
-        answered = await self._rapport.http(service).request(method, path, headers=headers, **request)
-        where = f"{method} {service}{path.partition('?')[0]}"
-        assert answered.status_code in expect, f"{where}: {answered.status_code} {answered.text}"
-        if not answered.is_success or "import" in path:
-            words.refusals.append((f"answer to {where}", answered.content))
-        return answered
-
-
-@pytest.fixture
-def words() -> Words:
-    return Words()
-
-
-@pytest.fixture
-def colleague() -> str:
-    return f"colleague{secrets.token_hex(8)}"
-
-
-@pytest.fixture
-def door(rapport: Rapport, words: Words, colleague: str) -> Door:
-    return Door(rapport, words, colleague)
-
-
-async def test_words_stay_in(rapport: Rapport, words: Words, door: Door, colleague: str) -> None:
+@pytest.mark.catalogue("Z17")
+async def test_words_stay_in(rapport: Rapport, words: Words, door: Sender, colleague: str) -> None:
     person = await registered(door, words)
     await heard_of(rapport, [person])
     await consent(rapport, person, "email", "webhook")
@@ -112,7 +47,7 @@ async def test_words_stay_in(rapport: Rapport, words: Words, door: Door, colleag
 
 
 async def test_the_words_of_a_questionnaire_are_told_to_nobody_but_its_readers(
-    rapport: Rapport, words: Words, door: Door
+    rapport: Rapport, words: Words, door: Sender
 ) -> None:
     question = {
         "code": "example.question",
@@ -131,7 +66,7 @@ async def test_the_words_of_a_questionnaire_are_told_to_nobody_but_its_readers(
     assert await found_in_clear(rapport, words.all, but=PUBLISHED) == []
 
 
-async def registered(door: Door, words: Words) -> str:
+async def registered(door: Sender, words: Words) -> str:
     """Somebody who is registered, registered again, looked for, and amended."""
     body = {
         "kind": "person",
@@ -165,7 +100,7 @@ async def registered(door: Door, words: Words) -> str:
     return person
 
 
-async def turned_away(door: Door, words: Words, person: str) -> None:
+async def turned_away(door: Sender, words: Words, person: str) -> None:
     """Requests that do not fit: of another type, too long, too deep, no JSON, no UTF-8, for a code that is not there."""
     good = {"kind": "person", "name": words.new("name"), "category": "public", "synthetic": True}
     bodies: list[dict[str, Any]] = [
@@ -205,7 +140,7 @@ async def turned_away(door: Door, words: Words, person: str) -> None:
     await door.send("POST", "registry", "/stakeholders", json=good, headers=stranger, expect={401})
 
 
-async def imported(door: Door, words: Words) -> None:
+async def imported(door: Sender, words: Words) -> None:
     """Good rows, bad rows, and files that are none."""
     header = "kind,name,category,email,phone,reference\n"
     rows = [
@@ -231,7 +166,7 @@ async def imported(door: Door, words: Words) -> None:
     await door.send("POST", "registry", "/stakeholders/import", content=raw, headers=as_csv, expect={200, 400, 422})
 
 
-async def told(rapport: Rapport, door: Door, words: Words, person: str) -> None:
+async def told(rapport: Rapport, door: Sender, words: Words, person: str) -> None:
     """Subscriptions by both channels that are taken and refused; some addresses take messages only later, or never."""
     hooks = [words.new("hook") for _ in range(2)]
     mails = [words.mail() for _ in range(3)]
@@ -268,7 +203,7 @@ async def told(rapport: Rapport, door: Door, words: Words, person: str) -> None:
     await door.send("DELETE", "notifications", f"/subscriptions/{made[-2].json()['id']}", expect={204})
 
 
-async def answered(door: Door, words: Words, wave: str, person: str) -> None:
+async def answered(door: Sender, words: Words, wave: str, person: str) -> None:
     """Responses with words of their own, under a name and anonymous; repeated, contradicted, misfit."""
     path = f"/waves/{wave}/responses"
     for number, who in enumerate(({}, {"stakeholder_id": person})):
@@ -293,7 +228,7 @@ async def answered(door: Door, words: Words, wave: str, person: str) -> None:
         await door.send("POST", "feedback", path, json={**answer(0), **misfit}, expect={422})
 
 
-async def streamed(door: Door, words: Words, wave: str) -> None:
+async def streamed(door: Sender, words: Words, wave: str) -> None:
     """Rows of both formats, good, misfit and broken."""
     path = f"/waves/{wave}/responses/import"
     good = [answer(n, comment=words.new("comment"), reference=words.new("interview")) for n in range(3)]
@@ -322,7 +257,7 @@ async def streamed(door: Door, words: Words, wave: str) -> None:
     await door.send("POST", "feedback", path, content=other, headers=as_csv, expect={200, 422})
 
 
-async def engaged(door: Door, words: Words, person: str) -> None:
+async def engaged(door: Sender, words: Words, person: str) -> None:
     """A meeting and its notes, an exercise, its promise and its reply: told to everybody who subscribed."""
     contact = {
         "participants": [person],
@@ -353,7 +288,7 @@ async def engaged(door: Door, words: Words, person: str) -> None:
     await door.send("POST", "engagement", path, json={"reply": words.new("again")}, headers=version, expect={409, 412})
 
 
-async def refused(door: Door, words: Words, wave: str, exercise: str) -> None:
+async def refused(door: Sender, words: Words, wave: str, exercise: str) -> None:
     """What the other doors refuse."""
     contact = {"level": "inform", "nature": "engagement", "mode": "proactive", "method": "meeting", "held_on": day(-1)}
     for wrong in (

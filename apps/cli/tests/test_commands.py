@@ -12,7 +12,7 @@ from rapport_cli.running.state import Folder
 from rapport_stack.workbench import Workbench
 from typer.testing import CliRunner
 
-NAMES = ["up", "down", "status", "demo", "load", "watch", "token", "trace", "dlq", "republish"]
+NAMES = ["up", "down", "status", "demo", "load", "watch", "token", "trace", "dlq", "republish", "rebuild"]
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_every_command_is_there_and_says_what_it_does():
 
     assert [command.name for command in commands.registered_commands] + [
         group.name for group in commands.registered_groups
-    ] == [name for name in NAMES if name not in {"dlq", "republish"}] + ["republish", "dlq"]
+    ] == [name for name in NAMES if name not in {"dlq", "republish", "rebuild"}] + ["republish", "rebuild", "dlq"]
     assert all(name in shown.output for name in NAMES)
 
 
@@ -79,11 +79,12 @@ def test_an_error_names_what_to_do_next(folder, monkeypatch, capsys, command, cu
     assert cure in text
 
 
-def test_a_stack_that_there_is_not_yet_says_what_to_use(folder, monkeypatch, capsys):
+def test_without_docker_the_stack_of_containers_says_what_to_use(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
     code, text = told(monkeypatch, capsys, "up", "--stack", "containers")
 
     assert code == 1
-    assert "embedded" in text
+    assert "Install Docker with Compose, or use --stack embedded" in text
 
 
 def test_a_token_carries_what_was_asked_for(folder, bench):

@@ -4,7 +4,7 @@ from datetime import UTC
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from rapport_events.envelope import Envelope
+from rapport_events.envelope import NUMBERS, Envelope
 
 _json = st.recursive(
     st.none()
@@ -46,7 +46,7 @@ def _envelopes(draw: st.DrawFn) -> Envelope:
         data=draw(st.dictionaries(st.text(), _json, max_size=4)),
         correlationid=draw(_words),
         causationid=draw(st.none() | _words),
-        sequence=draw(st.none() | st.integers(1, 10**20 - 1)),
+        sequence=draw(st.none() | st.integers(NUMBERS.start, NUMBERS.stop - 1)),
         traceparent=traceparent,
         tracestate=tracestate,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from rapport_events.envelope import Envelope, EnvelopeError, sequence_text
+from rapport_events.envelope import Envelope, EnvelopeError, kafka_record, sequence_text
 from rapport_events.event import Sealed
 from rapport_events.feedback import ResponseReceived
 
@@ -54,6 +54,15 @@ def test_record_is_keyed_by_the_aggregate_and_described_by_its_headers() -> None
         "traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "tracestate": b"vendor=1",
     }
+
+
+@pytest.mark.parametrize("envelope", [ENVELOPE, replace(ENVELOPE, causationid=None, traceparent=None, tracestate=None)])
+def test_the_short_way_from_the_journal_makes_the_same_record(envelope: Envelope) -> None:
+    key, value, headers = replace(envelope, sequence=12).to_kafka()
+    made = kafka_record(replace(envelope, sequence=None).structured(), 12)
+    assert (made[0], made[1], dict(made[2])) == (key, value, dict(headers))
+    assert len(made[2]) == len(headers)
+    assert made[3] == int(envelope.time.timestamp() * 1000)
 
 
 def test_data_leave_out_what_is_absent() -> None:

@@ -45,6 +45,18 @@ def test_type_that_breaks_the_rule_of_names_is_refused(wrong: str) -> None:
             id: str
 
 
+@pytest.mark.parametrize("wrong", ["nothing", "words"])
+def test_sealed_words_count_no_events_for_anybody(wrong: str) -> None:
+    with pytest.raises(TypeError, match="about"):
+
+        class Noted(Event):
+            type = "a.b.noted.v1"
+            key = "id"
+            about = (wrong,)
+            id: str
+            words: Sealed | None = None
+
+
 def test_key_that_names_no_field_is_refused() -> None:
     with pytest.raises(TypeError, match="key"):
 

@@ -7,6 +7,13 @@ import pytest
 from rapport_stack.workbench import Workbench
 
 
+def pytest_ignore_collect(collection_path, config):
+    """What needs a Docker engine belongs to the runs that have one."""
+    if collection_path.name == "test_containers.py" and config.getoption("--stack") != "containers":
+        return True
+    return None
+
+
 @dataclass(frozen=True)
 class Started:
     process: subprocess.Popen

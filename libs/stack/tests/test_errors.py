@@ -178,11 +178,6 @@ def test_every_kind_of_end_has_cause_and_cure() -> None:
         assert error.cure
 
 
-def test_containers_say_what_to_use_instead(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match="embedded"):
-        Stack("containers", tmp_path)
-
-
 @pytest.mark.parametrize(
     ("uri", "bootstrap", "cause"),
     [

@@ -85,10 +85,19 @@ def test_when_one_cannot_start_neither_stays(tmp_path: Path) -> None:
 
 
 def test_an_external_stack_is_used_and_not_stopped(mongo_server: MongoServer, kafka_server: KafkaServer) -> None:
-    settings = StackSettings(cache=Path("unused"), mongo_uri=mongo_server.uri, kafka_bootstrap=kafka_server.bootstrap)
+    administrator = kafka_server.connection
+    settings = StackSettings(
+        cache=Path("unused"),
+        mongo_uri=mongo_server.uri,
+        kafka_bootstrap=kafka_server.bootstrap,
+        kafka_username=administrator["sasl_plain_username"],
+        kafka_password=administrator["sasl_plain_password"],
+        kafka_mechanism=administrator["sasl_mechanism"],
+    )
     with Stack("external", settings=settings) as stack:
         assert stack.endpoints.mongo_uri == mongo_server.uri
-        assert stack.endpoints.kafka_bootstrap == kafka_server.bootstrap
+        assert stack.endpoints.kafka == stack.kafka.connection == administrator
+        assert stack.kafka.cluster_id == kafka_server.cluster_id
     mongo_server.start()  # finds it running
     assert alive(mongo_server.pids[0])
     assert kafka_server.cluster_id

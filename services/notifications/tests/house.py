@@ -127,6 +127,9 @@ class House:
     memory: Memory[Notifications]
     settings: Settings
 
+    async def limit(self, rule: str, actor: str) -> None:
+        """There is none."""
+
     async def run(self, use_case: Callable[..., Awaitable[object]], command: object) -> object:
         return await self.memory.run(use_case, command)
 

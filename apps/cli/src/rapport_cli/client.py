@@ -1,5 +1,7 @@
 """The services' APIs as the command line calls them: with a token of the local issuer, and errors that say what to do."""
 
+import time
+import uuid
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from types import TracebackType
@@ -12,6 +14,8 @@ from rapport_cli.errors import CommandError, NotRunning
 from rapport_cli.running.state import Folder, State
 
 SUBJECT = "rapport-command-line"
+PATIENCE = 60.0
+"""Seconds for which a service may say that it is busy."""
 
 
 class Client:
@@ -21,6 +25,7 @@ class Client:
         self, state: State, bench: Workbench, roles: Iterable[str], *, subject: str = SUBJECT, timeout: float = 60.0
     ) -> None:
         self.state = state
+        self.bench = bench
         token = bench.issuer().token(subject, roles, lifetime=12 * 3600)
         self._headers = {"Authorization": f"Bearer {token}"}
         self._timeout = timeout
@@ -50,15 +55,26 @@ class Client:
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """The answer. Raises CommandError where the service refuses or is not there."""
-        try:
-            answer = self.http.request(
-                method, self.url(service, path), json=json, content=content, params=params, headers=headers
-            )
-        except httpx.HTTPError as error:
-            raise CommandError(
-                f"The {service} service does not answer ({type(error).__name__}).", "See how it is: rapport status"
-            ) from error
+        """The answer; a 503 that says when to come again is asked again, under the same Idempotency-Key.
+
+        Raises CommandError where the service refuses or is not there.
+        """
+        keyed = {"Idempotency-Key": uuid.uuid4().hex, **(headers or {})}
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                answer = self.http.request(
+                    method, self.url(service, path), json=json, content=content, params=params, headers=keyed
+                )
+            except httpx.HTTPError as error:
+                raise CommandError(
+                    f"The {service} service does not answer ({type(error).__name__}).", "See how it is: rapport status"
+                ) from error
+            busy = answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and answer.headers.get("Retry-After", "")
+            once = content is not None and not isinstance(content, bytes | str)  # a stream is read but once
+            if not busy or once or time.monotonic() > deadline:
+                break
+            time.sleep(float(busy))
         if answer.is_error:
             raise refusal(service, answer)
         return answer

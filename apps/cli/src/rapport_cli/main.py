@@ -5,7 +5,7 @@ import sys
 import typer
 from rapport_stack import StackError
 
-from rapport_cli.commands import demo, dlq, down, load, republish, status, token, trace, up, watch
+from rapport_cli.commands import demo, dlq, down, load, rebuild, republish, status, token, trace, up, watch
 from rapport_cli.console import err
 from rapport_cli.errors import CommandError
 
@@ -29,6 +29,7 @@ commands.command("token")(token.token)
 commands.command("trace")(trace.trace)
 commands.add_typer(dlq.dlq, name="dlq")
 commands.command("republish")(republish.republish)
+commands.command("rebuild")(rebuild.rebuild)
 
 
 def app() -> None:

@@ -2,8 +2,12 @@
 
 The keys come from the issuer's JWKS, never from the token (no `jku`, `x5u`, `jwk`); the algorithm must be on the list
 and fit the key's type; ID tokens and refresh tokens are no access tokens. Keys are cached: known ones go on while the
-issuer is away, an unknown one makes one look at the issuer, at most every half minute, and is refused otherwise. Keys
-are taken anew every ten minutes, so that one the issuer withdrew is forgotten.
+issuer is away; a token with an unknown one waits for a look at the issuer, one of which is made every five seconds at
+most, whoever asks and however often: so no flood of them hides a rotation. Keys are taken anew every ten minutes, so
+that one the issuer withdrew is forgotten.
+
+What a token says is believed until it expires. So that a role that was taken away is gone within a time that can be
+told, a token that is good for longer than `longest` is not taken.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LONGEST_TOKEN = 8 * 1024
-REFRESH_EVERY = 30.0
+LOOK_EVERY = 5.0
 FIRST_EVERY = 1.0
 KEYS_AGE = 600.0
 CACHED_TOKENS = 4_096
@@ -79,13 +83,21 @@ class TokenVerifier:
     algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
     leeway: int = 30
     roles_claim: str = "roles"
+    longest: int = 86_400
+    """Seconds from now for which a token may be good: the time within which a role that was taken away is gone."""
+    look_every: float = LOOK_EVERY
+    """Seconds between looks at the issuer's keys, at least, once some are known."""
     clock: Callable[[], float] = time.time
+    """What the claims are held against."""
+    elapsed: Callable[[], float] = time.monotonic
+    """What durations are measured with: a clock that is set back must not keep alive what was to be looked at again."""
     _http: httpx.AsyncClient | None = None
     _keys: dict[str, Any] = field(default_factory=dict)
+    _looks: int = 0
     _looked: float = float("-inf")
     _taken: float = float("-inf")
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _verified: OrderedDict[bytes, tuple[float, Principal]] = field(default_factory=OrderedDict)
+    _verified: OrderedDict[bytes, tuple[float, float, Principal]] = field(default_factory=OrderedDict)
 
     async def verify(self, token: str) -> Principal:
         """Who the token speaks for. Raises Unauthenticated; Unavailable while the issuer's keys were never seen."""
@@ -93,12 +105,13 @@ class TokenVerifier:
             raise Unauthenticated("the token is too long")
         mark = hashlib.sha256(token.encode()).digest()
         known = self._verified.get(mark)
-        if known is not None and self.clock() < known[0]:
-            return known[1]
+        if known is not None:
+            looked_at, expires, principal = known
+            if self.elapsed() - looked_at < CACHED_SECONDS and self.clock() < expires:
+                return principal
         claims = await self._claims(token)
         principal = self._principal(claims)
-        until = min(claims["exp"] + self.leeway, self.clock() + CACHED_SECONDS)
-        self._verified[mark] = until, principal
+        self._verified[mark] = self.elapsed(), claims["exp"] + self.leeway, principal
         if len(self._verified) > CACHED_TOKENS:
             self._verified.popitem(last=False)
         return principal
@@ -139,6 +152,8 @@ class TokenVerifier:
         audience = claims.get("aud")
         if self.audience not in ([audience] if isinstance(audience, str) else audience or []):
             raise Unauthenticated("another audience")
+        if claims["exp"] > self.clock() + self.longest + self.leeway:
+            raise Unauthenticated(f"the token is good for longer than {self.longest} s")
         if (
             not {"nonce", "at_hash", "c_hash"}.isdisjoint(claims)
             or claims.get("token_use", "access") != "access"
@@ -148,32 +163,54 @@ class TokenVerifier:
         roles: Any = claims
         for part in self.roles_claim.split("."):
             roles = roles.get(part) if isinstance(roles, dict) else None
-        if not isinstance(claims["sub"], str) or not isinstance(roles or [], list):
-            raise Unauthenticated("malformed claims")
         region, client = claims.get("region"), claims.get("client_id", claims.get("azp"))
+        if (
+            not isinstance(claims["sub"], str)
+            or not isinstance(roles or [], list)
+            or not isinstance(region, str | None)  # bound to something we do not understand is not bound to nothing
+        ):
+            raise Unauthenticated("malformed claims")
         return Principal(
             claims["sub"],
             frozenset(role for role in roles or [] if isinstance(role, str)),
-            region if isinstance(region, str) else None,
+            region,
             client if isinstance(client, str) else None,
         )
 
     async def _key(self, kid: object) -> Any:
-        """The issuer's key of that name; without a name its only key. One look serves all who wait for it."""
+        """The issuer's key of that name; without a name its only key."""
         if not isinstance(kid, str | None):
             return None
-        aged = self.clock() - self._taken >= KEYS_AGE and not self._looking.locked()
-        if aged or (kid is not None and kid not in self._keys):
-            async with self._looking:
-                every = REFRESH_EVERY if self._keys else FIRST_EVERY
-                if (aged or kid not in self._keys) and self.clock() - self._looked >= every:
-                    await self._fetch()
-                    self._looked = self.clock()
+        if (
+            not self._keys
+            or (kid is not None and kid not in self._keys)
+            or (self.elapsed() - self._taken >= KEYS_AGE and not self._looking.locked() and not self._pause())
+        ):
+            await self._look()
         if not self._keys:
             raise Unavailable("the issuer's keys cannot be read")
         if kid is None:
             return next(iter(self._keys.values())) if len(self._keys) == 1 else None
         return self._keys.get(kid)
+
+    async def _look(self) -> None:
+        """A look at the issuer that begins after this: one before may not have seen the key. It serves all who wait."""
+        before = self._looks
+        async with self._looking:
+            if self._looks != before:
+                return
+            if pause := self._pause():
+                if not self._keys:
+                    return
+                await asyncio.sleep(pause)
+            self._looks += 1
+            await self._fetch()
+            self._looked = self.elapsed()
+
+    def _pause(self) -> float:
+        """Seconds until the next look."""
+        every = self.look_every if self._keys else FIRST_EVERY
+        return max(0.0, self._looked + every - self.elapsed())
 
     async def _fetch(self) -> None:
         """Take the issuer's keys; when it does not answer, those that are known stay."""
@@ -203,7 +240,7 @@ class TokenVerifier:
         self._keys = {
             key.kid: key for key in keys.keys if key.kid and key.key_type != "oct" and key.get("use", "sig") == "sig"
         }
-        self._taken = self.clock()
+        self._taken = self.elapsed()
 
 
 class _Algorithms(jws.JWSRegistry):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from rapport_events.catalog import TOPICS
 
+from rapport_chassis.records import number_of
+from rapport_chassis.topic_ids import logs_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from aiokafka.producer.message_accumulator import BatchBuilder
 
     from rapport_chassis.journal import Partition
     from rapport_chassis.relay import Record
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 BATCH_BYTES = 950_000
+READ_PATIENCE = 5.0
+"""Seconds for one record that is known to be there."""
 
 
 def connection(settings: ServiceSettings) -> dict[str, Any]:
@@ -57,25 +65,27 @@ async def ensure_topics(settings: ServiceSettings, topics: Iterable[str]) -> Non
         await admin.close()
 
 
-async def cluster_id(settings: ServiceSettings) -> str:
-    """The id of the cluster that answers now. Raises KafkaError."""
+async def logs(settings: ServiceSettings, topics: Iterable[str]) -> dict[str, str]:
+    """Which log each topic is now (see `topic_ids.logs_of`). Raises KafkaError."""
     admin = AIOKafkaAdminClient(**connection(settings), client_id=f"{settings.service}-consumer")
     await admin.start()
     try:
-        return await _cluster_id(admin)
+        return await logs_of(admin, topics)
     finally:
         await admin.close()
-
-
-async def _cluster_id(admin: AIOKafkaAdminClient) -> str:
-    described: dict[str, Any] = await admin.describe_cluster()
-    return str(described["cluster_id"])
 
 
 class KafkaLog:
     """One producer: `acks=all`, one record batch per send. Not idempotent: consumers drop what they have by number."""
 
-    def __init__(self, producer: AIOKafkaProducer, reader: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
+    def __init__(
+        self,
+        topics: Iterable[str],
+        producer: AIOKafkaProducer,
+        reader: AIOKafkaConsumer,
+        admin: AIOKafkaAdminClient,
+    ) -> None:
+        self._topics = tuple(topics)
         self._admin = admin
         self._producer = producer
         self._reader = reader
@@ -92,10 +102,12 @@ class KafkaLog:
             max_request_size=1_048_576,
             request_timeout_ms=15_000,
         )
-        # Only a consumer can ask for the end of a log; this one belongs to no group and reads no record.
-        reader = AIOKafkaConsumer(**connection(settings), client_id=f"{settings.service}-relay", group_id=None)
+        # Only a consumer can ask what is at a place of a log; this one belongs to no group.
+        reader = AIOKafkaConsumer(
+            **connection(settings), client_id=f"{settings.service}-relay", group_id=None, auto_offset_reset="none"
+        )
         admin = AIOKafkaAdminClient(**connection(settings), client_id=f"{settings.service}-relay")
-        made = cls(producer, reader, admin)
+        made = cls(topics, producer, reader, admin)
         try:
             await admin.start()
             await producer.start()
@@ -105,36 +117,49 @@ class KafkaLog:
             raise
         return made
 
-    async def append(self, partition: Partition, records: Sequence[Record]) -> int:
+    async def append(self, partition: Partition, records: Iterable[Record]) -> tuple[int, int]:
         first: int | None = None
-        position = 0
-        while position < len(records):
-            batch = self._producer.create_batch()
-            while position < len(records):
-                record = records[position]
-                added = batch.append(
-                    key=record.key, value=record.value, timestamp=record.timestamp, headers=record.headers
-                )
-                if added is None:
-                    break
-                position += 1
-            if not batch.record_count():
-                raise KafkaError("a record is larger than a batch may be")
+        last = 0
+        batch = self._producer.create_batch()
+
+        async def send() -> None:
+            nonlocal first, last
             sent = await self._producer.send_batch(batch, partition.topic, partition=partition.number)
             written = await sent
             first = written.offset if first is None else first
+            last = written.offset + batch.record_count() - 1
+
+        for record in records:
+            if not _added(batch, record):
+                if batch.record_count():
+                    await send()
+                    batch = self._producer.create_batch()
+                if not _added(batch, record):
+                    raise KafkaError("a record is larger than a batch may be")
+        if batch.record_count():
+            await send()
         if first is None:
             raise ValueError("there was nothing to append")
-        return first
+        return first, last
 
-    async def end(self, partition: Partition) -> int:
+    async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        places = {TopicPartition(p.topic, p.number): p for p in partitions}
+        found = await self._reader.end_offsets(list(places))
+        return {places[place]: end for place, end in found.items()}
+
+    async def holds(self, partition: Partition, offset: int, number: int) -> bool:
         place = TopicPartition(partition.topic, partition.number)
-        ends: dict[TopicPartition, int] = await self._reader.end_offsets([place])
-        return ends[place]
+        begin = (await self._reader.beginning_offsets([place]))[place]
+        end = (await self._reader.end_offsets([place]))[place]
+        if not begin <= offset < end:
+            return bool(offset < begin)
+        self._reader.assign([place])
+        self._reader.seek(place, offset)
+        record = await asyncio.wait_for(self._reader.getone(place), READ_PATIENCE)
+        return record.offset == offset and number_of(record.headers) == number
 
-    async def identity(self) -> str:
-        """The cluster's id, which is made when a cluster is made. Raises KafkaError."""
-        return await _cluster_id(self._admin)
+    async def identities(self) -> dict[str, str]:
+        return await logs_of(self._admin, self._topics)
 
     async def close(self) -> None:
         try:
@@ -142,3 +167,9 @@ class KafkaLog:
             await self._reader.stop()
         finally:
             await self._producer.stop()
+
+
+def _added(batch: BatchBuilder, record: Record) -> bool:
+    """False where the batch is full."""
+    added = batch.append(key=record.key, value=record.value, timestamp=record.timestamp, headers=record.headers)
+    return added is not None

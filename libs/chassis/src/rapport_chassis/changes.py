@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from pymongo.errors import OperationFailure, PyMongoError
+
+from rapport_chassis.ending import end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -66,6 +68,15 @@ class Changes:
             return RESET
         return self._waiting.popitem(last=False)[1]
 
+    async def take(self) -> list[Change] | Reset:
+        """All that waits, or `RESET`; waits for one."""
+        first = await self.get()
+        if isinstance(first, Reset):
+            return first
+        rest = list(self._waiting.values())
+        self._waiting.clear()
+        return [first, *rest]
+
     def __len__(self) -> int:
         return len(self._waiting) + self._reset
 
@@ -109,9 +120,7 @@ class ChangeFeed:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end([self._task])
             self._task = None
 
     @asynccontextmanager
@@ -134,7 +143,7 @@ class ChangeFeed:
                 ) as stream:
                     # Told after the opening: what is read again from now on misses nothing.
                     if self._position is None:
-                        self._reset()
+                        self.reset()
                     self._listening.set()
                     pause = _SHORTEST_PAUSE
                     await self._tell(stream)
@@ -162,8 +171,9 @@ class ChangeFeed:
                 for listener in self._listeners:
                     listener.put(change)
             else:
-                self._reset()
+                self.reset()
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
+        """Tell every listener to read again."""
         for listener in self._listeners:
             listener.reset()

@@ -14,6 +14,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import bson
+import pymongo
 import structlog
 from opentelemetry import trace
 from pymongo import DeleteOne, InsertOne, ReadPreference, ReplaceOne
@@ -48,10 +50,16 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 DUPLICATE_KEY = 11000
+EXCEEDS_CACHE = ("Cache full", "will not fit in the storage engine cache")
+"""What MongoDB says of a transaction that its cache has no room for; the first it calls transient, the second not."""
+LITTLE = 256 * 1024
+"""Bytes that fit any cache: where they do not, it is others that fill it, and later there will be room."""
+ABORT_SECONDS = 1.0
+"""For tidying up after a transaction that failed; what is not tidied the server gives up by itself."""
 
 
 class TooLarge(Exception):
-    """A write-set that no transaction takes: its documents are beyond what MongoDB stores."""
+    """A write-set that no transaction takes: a document beyond what MongoDB stores, or more than fits its cache."""
 
 
 @dataclass(slots=True)
@@ -60,15 +68,21 @@ class _Waiting:
     done: asyncio.Future[None]
     context: SpanContext
     alone: bool = False
+    gone: bool = False
+    """Nobody waits for it any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`documents`: of one transaction; `queue`: write-sets that may wait; `patience`: seconds until an answer."""
+    """`documents`: of one transaction; `queue`: write-sets that may wait; `patience`: seconds until an answer.
+
+    `stalled`: seconds for which a transaction may lie idle before whoever it keeps waiting ends it.
+    """
 
     documents: int = 2_000
     queue: int = 10_000
     patience: float = 10.0
+    stalled: float = 5.0
     back_off: float = 0.02
     most_back_off: float = 0.5
 
@@ -97,12 +111,17 @@ class Committer:
         if self._closing or len(self._queue) >= self.limits.queue:
             raise Unavailable("too many writes are waiting; try again shortly")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(write_set, done, trace.get_current_span().get_span_context()))
+        waiting = _Waiting(write_set, done, trace.get_current_span().get_span_context())
+        self._queue.append(waiting)
         self._wake.set()
         if self._task is None or self._task.done():
             # The flush runs in a task of its own: a client that goes away cancels its request, never a transaction.
             self._task = asyncio.create_task(self._flush_all(), name="committer")
-        await asyncio.shield(done)
+        try:
+            await done
+        except asyncio.CancelledError:
+            waiting.gone = True
+            raise
 
     @property
     def waiting(self) -> int:
@@ -133,6 +152,8 @@ class Committer:
         left: list[_Waiting] = []
         while self._queue:
             waiting = self._queue.popleft()
+            if waiting.gone:  # it was told that it was not done: so be it
+                continue
             documents = {(w.collection, w.id) for w in waiting.write_set.writes}
             if batch and (waiting.alone or batch[0].alone or size + len(waiting.write_set) > self.limits.documents):
                 self._queue.appendleft(waiting)
@@ -180,15 +201,19 @@ class Committer:
                         read_preference=ReadPreference.PRIMARY,
                     )
                     try:
-                        await self._write(session, write_sets)
-                        await self._commit(session, deadline)
+                        # Bounds what the driver does by itself: choosing a server, waiting for it, trying again.
+                        with pymongo.timeout(max(0.1, deadline - time.monotonic())):
+                            await self._write(session, write_sets)
+                            await self._commit(session, deadline)
                     finally:
                         if session.in_transaction:
-                            with contextlib.suppress(PyMongoError, InvalidOperation):
+                            with contextlib.suppress(PyMongoError, InvalidOperation), pymongo.timeout(ABORT_SECONDS):
                                 await session.abort_transaction()
                     return
             except PyMongoError as error:
-                if not is_transient(error):
+                if _exceeds_cache(error) and sum(map(_size, write_sets)) > LITTLE:
+                    raise TooLarge("it is more than fits the store's cache at once") from error
+                if not (is_transient(error) or _exceeds_cache(error)):
                     raise
                 metrics.COMMIT_RETRIES.inc()
                 if time.monotonic() + pause > deadline:
@@ -199,13 +224,13 @@ class Committer:
                 pause = min(pause * 2, self.limits.most_back_off)
 
     async def _end_abandoned(self) -> None:
-        """End what a killed process had begun: it would hold its documents until the server gives it up, after 60 s.
+        """End what a dead or stalled process had begun: it would hold its documents until the server gives it up, after 60 s.
 
-        Abandoned is a transaction in which nothing runs and whose connection is gone. Where it still has an owner, who
-        lost that connection only, the owner begins again, as after any network error. Needs no privilege: a user sees
-        and ends its own sessions.
+        Abandoned is a transaction in which nothing runs and whose connection is gone, or in which nothing has run for
+        `stalled` seconds: one of ours takes a fraction of that. Where it still has an owner, the owner begins again, as
+        after any network error. Needs no privilege: a user sees and ends its own sessions.
         """
-        with contextlib.suppress(PyMongoError):  # then the server's limit ends it
+        with contextlib.suppress(PyMongoError), pymongo.timeout(ABORT_SECONDS):  # then the server's limit ends it
             seen = await self.client.admin.aggregate([{"$currentOp": {"idleSessions": True, "idleConnections": True}}])
             async with seen:
                 found = await seen.to_list()
@@ -213,32 +238,50 @@ class Committer:
             abandoned = [
                 {"id": each["lsid"]["id"]}
                 for each in found
-                if each["type"] == "idleSession" and "transaction" in each and each.get("connectionId") not in connected
+                if each["type"] == "idleSession"
+                and "transaction" in each
+                and (
+                    each.get("connectionId") not in connected
+                    or each["transaction"]["timeInactiveMicros"] > self.limits.stalled * 1_000_000
+                )
             ]
             if abandoned:
                 await self.client.admin.command("killSessions", abandoned)
-                log.warning("ended what a process that is gone had begun", transactions=len(abandoned))
+                log.warning("ended what a process that is gone or stalled had begun", transactions=len(abandoned))
 
     async def _commit(self, session: AsyncClientSession, deadline: float) -> None:
+        """Until it is known to have happened. Raises Unavailable where that stays in doubt: nothing is written again then.
+
+        Only TransientTransactionError says that it did not happen, and that the transaction may begin again. After any
+        other error it may have: whoever wrote the same again would find it there, and call it a conflict.
+        """
+        too_large: PyMongoError | None = None
         while True:
             try:
                 await session.commit_transaction()
             except PyMongoError as error:
-                unknown = error.has_error_label("UnknownTransactionCommitResult")
-                if not unknown or time.monotonic() > deadline:
-                    raise
+                if error.has_error_label("TransientTransactionError"):
+                    raise too_large or error from None
+                too_large = error if _exceeds_cache(error) else too_large
+                metrics.COMMIT_RETRIES.inc()
+                if time.monotonic() + self.limits.back_off > deadline:
+                    raise Unavailable("whether the store took the write is not known") from error
                 await asyncio.sleep(self.limits.back_off)
             else:
                 return
 
-    async def _write(self, session: AsyncClientSession, write_sets: Sequence[WriteSet]) -> None:
+    def _grouped(self, write_sets: Sequence[WriteSet]) -> dict[tuple[str, str, bool], list[Write]]:
+        """By database, collection, and whether what stands there matters."""
         grouped: dict[tuple[str, str, bool], list[Write]] = {}
         for write_set in write_sets:
             for write in write_set.writes:
-                place = (write.database or self.database, write.collection, write.expected == ANY)
+                place = (write.database or self.database, write_set.place(write), write.expected == ANY)
                 grouped.setdefault(place, []).append(write)
+        return grouped
+
+    async def _write(self, session: AsyncClientSession, write_sets: Sequence[WriteSet]) -> None:
         try:
-            for (database, collection, anyhow), writes in sorted(grouped.items()):
+            for (database, collection, anyhow), writes in sorted(self._grouped(write_sets).items()):
                 result = await self.client[database][collection].bulk_write(
                     [_operation(write) for write in writes],
                     ordered=True,
@@ -271,6 +314,17 @@ def _operation(write: Write) -> InsertOne[dict[str, Any]] | ReplaceOne[dict[str,
     return ReplaceOne({"_id": write.id, "version": write.expected}, write.document)
 
 
+def _exceeds_cache(error: PyMongoError) -> bool:
+    said = str(error)
+    return any(each in said for each in EXCEEDS_CACHE)
+
+
+def _size(write_set: WriteSet) -> int:
+    """Bytes of its documents."""
+    documents = [write.document for write in write_set.writes if write.document is not None]
+    return sum(len(bson.encode(document)) for document in (*documents, *write_set.journal))
+
+
 def _settle(waiting: _Waiting, error: BaseException | None) -> None:
     if waiting.done.done():
         return
@@ -286,7 +340,11 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, Unavailable):
         return True
     if isinstance(error, PyMongoError):
-        if error.has_error_label("TransientTransactionError") or error.has_error_label("RetryableWriteError"):
+        if (
+            error.timeout
+            or error.has_error_label("TransientTransactionError")
+            or error.has_error_label("RetryableWriteError")
+        ):
             return True
         if isinstance(error, ConnectionFailure | WTimeoutError | ExecutionTimeout):
             return True

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pymongo.read_concern import ReadConcern
 
+from rapport_chassis.gathered import GatheredReads
+from rapport_chassis.generation import Generation
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
@@ -49,6 +52,8 @@ def midnight_after(moment: datetime) -> datetime:
 class Documents(Protocol):
     """What a unit of work reads from. Every call raises `pymongo.errors.PyMongoError` where the store is away."""
 
+    generation: Generation
+
     async def get(self, collection: str, id_: str) -> Document | None: ...
 
     async def find(
@@ -60,21 +65,30 @@ class Documents(Protocol):
         descending: bool = False,
         after: Sequence[Any] | None = None,
         limit: int | None = None,
+        within: Mapping[str, Any] | None = None,
     ) -> list[Document]:
-        """Documents in the order of (`sort`, `_id`), those behind the pair `after`."""
+        """Documents that fit `where` and `within`, in the order of (`sort`, `_id`), those behind the pair `after`."""
         ...
 
-    async def count(self, collection: str, where: Mapping[str, Any]) -> int: ...
+    async def count(self, collection: str, where: Mapping[str, Any], *, within: Mapping[str, Any] | None = None) -> int:
+        """How many fit `where` and `within`."""
+        ...
 
 
 class MongoDocuments:
     """Documents of one MongoDB database, read with the majority so that nothing seen can be rolled back."""
 
-    def __init__(self, database: AsyncDatabase[Document]) -> None:
+    def __init__(self, database: AsyncDatabase[Document], generation: Generation | None = None) -> None:
+        self.generation = generation or Generation()
         self._database = database.with_options(read_concern=ReadConcern("majority"))
+        self._gathered = GatheredReads(self._database)
+
+    def of(self, generation: Generation) -> MongoDocuments:
+        """The same database in another generation."""
+        return MongoDocuments(self._database, generation)
 
     async def get(self, collection: str, id_: str) -> Document | None:
-        return await self._database[collection].find_one({"_id": id_})
+        return await self._gathered.get(self.generation.name(collection), id_)
 
     async def find(
         self,
@@ -85,25 +99,27 @@ class MongoDocuments:
         descending: bool = False,
         after: Sequence[Any] | None = None,
         limit: int | None = None,
+        within: Mapping[str, Any] | None = None,
     ) -> list[Document]:
         direction = -1 if descending else 1
-        query: Document = mongo_filter(where)
+        query = _both(where, within)
         if after is not None:
             query = {"$and": [query, _behind(sort, after, "$lt" if descending else "$gt")]}
         order = [("_id", direction)] if sort == "_id" else [(sort, direction), ("_id", direction)]
-        cursor = self._database[collection].find(query).sort(order)
+        cursor = self._database[self.generation.name(collection)].find(query).sort(order)
         if limit is not None:
             cursor = cursor.limit(limit)
         return await cursor.to_list()
 
-    async def count(self, collection: str, where: Mapping[str, Any]) -> int:
-        return await self._database[collection].count_documents(mongo_filter(where))
+    async def count(self, collection: str, where: Mapping[str, Any], *, within: Mapping[str, Any] | None = None) -> int:
+        return await self._database[self.generation.name(collection)].count_documents(_both(where, within))
 
 
 class MemoryDocuments:
     """The same over memory, for tests of use cases; the suite in `tests/store` runs over both."""
 
     def __init__(self) -> None:
+        self.generation = Generation()
         self.collections: dict[str, dict[str, Document]] = {}
 
     async def get(self, collection: str, id_: str) -> Document | None:
@@ -118,27 +134,33 @@ class MemoryDocuments:
         descending: bool = False,
         after: Sequence[Any] | None = None,
         limit: int | None = None,
+        within: Mapping[str, Any] | None = None,
     ) -> list[Document]:
         def order(document: Document) -> tuple[Any, ...]:
             value = field(document, sort)
             return (value is not None, value, document["_id"]) if sort != "_id" else (True, document["_id"])
 
-        found = sorted(self._matching(collection, where), key=order, reverse=descending)
+        found = sorted(self._matching(collection, where, within), key=order, reverse=descending)
         if after is not None:
             mark = (after[0] is not None, *after) if sort != "_id" else (True, after[-1])
             found = [d for d in found if (order(d) < mark if descending else order(d) > mark)]
         return [copy.deepcopy(document) for document in found[:limit]]
 
-    async def count(self, collection: str, where: Mapping[str, Any]) -> int:
-        return len(self._matching(collection, where))
+    async def count(self, collection: str, where: Mapping[str, Any], *, within: Mapping[str, Any] | None = None) -> int:
+        return len(self._matching(collection, where, within))
 
-    def _matching(self, collection: str, where: Mapping[str, Any]) -> list[Document]:
-        return [d for d in self.collections.get(collection, {}).values() if matches(d, where)]
+    def _matching(self, collection: str, where: Mapping[str, Any], within: Mapping[str, Any] | None) -> list[Document]:
+        kept = self.collections.get(collection, {}).values()
+        return [d for d in kept if matches(d, where) and matches(d, within or {})]
 
 
 def mongo_filter(where: Mapping[str, Any]) -> Document:
     """The MongoDB filter of a `where`; a value can never bring an operator of its own."""
     return {name: _mongo_condition(condition) for name, condition in where.items()}
+
+
+def _both(where: Mapping[str, Any], within: Mapping[str, Any] | None) -> Document:
+    return {"$and": [mongo_filter(where), mongo_filter(within)]} if within else mongo_filter(where)
 
 
 def _mongo_condition(condition: Any) -> Document:

@@ -15,3 +15,14 @@ class Unavailable(Exception):
     def __init__(self, detail: str, retry_after: int = 2) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class TooManyRequests(Exception):
+    """One actor asked for more than a rule allows: 429 with Retry-After, in seconds."""
+
+    def __init__(self, rule: str, limit: int, seconds: float, retry_after: int) -> None:
+        super().__init__(f"more than {limit} in {seconds:g} s ({rule}); try again in {retry_after} s")
+        self.rule = rule
+        self.limit = limit
+        self.seconds = seconds
+        self.retry_after = retry_after

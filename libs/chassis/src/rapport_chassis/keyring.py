@@ -36,7 +36,7 @@ _KEY_BYTES = 32
 _BLIND_BYTES = 16  # 128 bits of the HMAC: no collisions to be expected in any register of people
 _DATA_KEY = "subjects"
 _BLIND = "blind"
-_UNAUTHORIZED = 13  # MongoDB's error code
+UNAUTHORIZED = 13  # MongoDB's error code
 _LONGEST_CACHE = 60.0
 
 
@@ -223,7 +223,7 @@ class Keyring(SubjectKeys):
                 if await self._secrets.find_one({"_id": _BLIND}) is None:
                     await self._insert_secret(_BLIND)
             except OperationFailure as error:
-                if error.code != _UNAUTHORIZED:
+                if error.code != UNAUTHORIZED:
                     raise
                 return  # a reader, ahead of the service that owns the keyring
         await self.blind_key()

@@ -110,6 +110,12 @@ def _quieten(threshold: int) -> None:
     logging.getLogger("uvicorn.access").addHandler(logging.NullHandler())
     for name in ("pymongo", "aiokafka", "faststream", "httpx", "httpcore", "urllib3", "opentelemetry"):
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    # Of every connection, and there is one every few seconds; the service says it once, at its start.
+    logging.getLogger("aiokafka.conn").addFilter(_not_in_the_clear)
+
+
+def _not_in_the_clear(record: logging.LogRecord) -> bool:
+    return record.msg != "Sending username and password in the clear"
 
 
 class _Handler(logging.StreamHandler["TextIO"]):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rapport_events.event import Event
 
+    from rapport_chassis.access import Principal
     from rapport_chassis.write_set import WriteSet
 
 U = TypeVar("U", bound=UnitOfWork)
@@ -35,9 +36,21 @@ class Memory(Generic[U]):
         """Everything that was emitted and committed, in order."""
         self.journal: list[dict[str, Any]] = []
 
-    def unit(self, *, actor: str = "tester", expected: Mapping[str, int] | None = None) -> U:
+    def unit(
+        self,
+        *,
+        actor: str = "tester",
+        caller: Principal | None = None,
+        expected: Mapping[str, int] | None = None,
+    ) -> U:
         """A fresh unit of work over what was committed so far."""
-        circumstances = Circumstances(source="urn:rapport:test", actor=actor, now=self.now, expected=expected or {})
+        circumstances = Circumstances(
+            source="urn:rapport:test",
+            actor=caller.subject if caller else actor,
+            caller=caller,
+            now=self.now,
+            expected=expected or {},
+        )
         return self.kind(self.documents, self.keyring, circumstances)
 
     async def run(
@@ -46,11 +59,12 @@ class Memory(Generic[U]):
         command: Any,
         *,
         actor: str = "tester",
+        caller: Principal | None = None,
         expected: Mapping[str, int] | None = None,
     ) -> Any:
         """Run a use case and commit. Raises what it raises, and Conflict."""
         await self.keyring.open()
-        unit = self.unit(actor=actor, expected=expected)
+        unit = self.unit(actor=actor, caller=caller, expected=expected)
         result = await use_case(command, unit)
         await self.commit(unit)
         return result

@@ -25,3 +25,4 @@ BATCH_SIZE = Histogram(
     "Events applied in one transaction",
     buckets=(1, 4, 16, 64, 256, 1024, 4096),
 )
+REFUSED = Counter("rapport_limit_refusals_total", "Requests, rows and messages beyond a rate limit", ["rule"])

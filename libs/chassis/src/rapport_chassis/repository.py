@@ -6,13 +6,16 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, overload
 
 from pydantic import TypeAdapter
+from rapport_ports import OutOfReach
 
+from rapport_chassis.documents import matches
 from rapport_chassis.sealing import ERASED, seal
 from rapport_chassis.write_set import Write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from rapport_chassis.access import Principal
     from rapport_chassis.documents import Document
     from rapport_chassis.unit_of_work import UnitOfWork
 
@@ -32,13 +35,27 @@ class repository(Generic[T]):  # noqa: N801 - reads as a declaration: `stakehold
 
     `sealed` names the fields that hold a person's words or address: clear text in the domain object, sealed under
     the key of the subject named by `subject` in the document, "erased" once that key is gone.
+
+    `reach` is the rule of who reaches which of them: from who asks to what a document must fit (a `where`). What does
+    not is not there: it is neither given, nor listed, nor counted, nor opened, and no version of it is held against the
+    request's, so nothing tells it from what does not exist. Nor is it written. Where the service acts on its own
+    account, on what it consumes and for its clocks, everything is within reach.
     """
 
-    def __init__(self, collection: str, kind: type[T], *, sealed: tuple[str, ...] = (), subject: str = "id") -> None:
+    def __init__(
+        self,
+        collection: str,
+        kind: type[T],
+        *,
+        sealed: tuple[str, ...] = (),
+        subject: str = "id",
+        reach: Callable[[Principal], Mapping[str, Any]] | None = None,
+    ) -> None:
         self.collection = collection
         self.kind = kind
         self.sealed = sealed
         self.subject = subject
+        self.reach = reach
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -70,6 +87,8 @@ class Repository(Generic[T]):
         self._unit = unit
         self._declared = declared
         self._adapter: TypeAdapter[T] = _adapter(declared.kind)
+        caller = unit.circumstances.caller
+        self._reach = _stored(declared.reach(caller)) if declared.reach and caller is not None else {}
         self._loaded: dict[str, T] = {}
         self._changed: dict[str, T] = {}
         self._removed: dict[str, T] = {}
@@ -79,9 +98,9 @@ class Repository(Generic[T]):
         if id_ in self._removed:
             return None
         if id_ in self._loaded:
-            return self._loaded[id_]
+            return self._loaded[id_] if self._reaches(self._loaded[id_]) else None
         document = await self._unit.documents.get(self._declared.collection, id_)
-        if document is None:
+        if document is None or not matches(document, self._reach):
             return None
         self._unit.check_expected(id_, document["version"])
         return (await self._objects([document]))[0]
@@ -94,8 +113,12 @@ class Repository(Generic[T]):
         descending: bool = False,
         after: Sequence[Any] | None = None,
         limit: int | None = None,
+        whole: bool = False,
     ) -> list[T]:
-        """Stored objects that fit `where`; an object changed in this unit is given as changed, its place is not."""
+        """Stored objects that fit `where`; an object changed in this unit is given as changed, its place is not.
+
+        `whole`: those beyond reach as well, for what is not shown.
+        """
         documents = await self._unit.documents.find(
             self._declared.collection,
             _stored(where),
@@ -103,25 +126,43 @@ class Repository(Generic[T]):
             descending=descending,
             after=after,
             limit=limit,
+            within={} if whole else self._reach,
         )
         return [found for found in await self._objects(documents) if found.id not in self._removed]
 
-    async def count(self, where: Mapping[str, Any]) -> int:
-        """How many stored documents fit `where`; changes of this unit are not counted."""
-        return await self._unit.documents.count(self._declared.collection, _stored(where))
+    async def count(self, where: Mapping[str, Any], *, whole: bool = False) -> int:
+        """How many stored documents fit `where`, with `whole` beyond reach as well; changes of this unit do not count."""
+        within = {} if whole else self._reach
+        return await self._unit.documents.count(self._declared.collection, _stored(where), within=within)
 
     def add(self, found: T) -> None:
-        """A new object; that its id is taken shows at the commit, as a Conflict."""
+        """A new object; that its id is taken shows at the commit, as a Conflict. Raises OutOfReach."""
+        self._check_reach(found)
         self._loaded[found.id] = self._changed[found.id] = found
 
     def save(self, found: T) -> None:
-        """Write the object, provided that the stored version still is the one it was read with."""
+        """Write the object, provided that the stored version still is the one it was read with. Raises OutOfReach."""
+        self._check_reach(found)
         self._changed[found.id] = found
 
     def remove(self, found: T) -> None:
         self._loaded.pop(found.id, None)
         self._changed.pop(found.id, None)
         self._removed[found.id] = found
+
+    def _reaches(self, found: T) -> bool:
+        return not self._reach or matches(self._plain(found), self._reach)
+
+    def _check_reach(self, found: T) -> None:
+        if not self._reaches(found):
+            document = self._plain(found)
+            beyond = [name for name, wanted in self._reach.items() if not matches(document, {name: wanted})]
+            raise OutOfReach(f"this would be out of your token's reach, by its {' and '.join(beyond)}")
+
+    def _plain(self, found: T) -> Document:
+        document: Document = self._adapter.dump_python(found, mode="json")
+        document["_id"] = document.pop("id")
+        return document
 
     async def _objects(self, documents: Sequence[Document]) -> list[T]:
         await self._unit.learn_keys(
@@ -161,10 +202,11 @@ class Repository(Generic[T]):
         return set(self._changed)
 
     def writes(self, positions: Mapping[str, int]) -> list[Write]:
-        """The documents to write. From here on the objects carry the version that will be stored."""
+        """The documents to write. Raises OutOfReach. From here on the objects carry the version that will be stored."""
         collection = self._declared.collection
         writes = []
         for id_, found in self._changed.items():
+            self._check_reach(found)  # as it is to be stored, whatever was done to it since
             expected = found.version
             found.version += 1
             writes.append(Write(collection, id_, self._document(found, positions.get(id_)), expected))
@@ -178,6 +220,10 @@ class Repository(Generic[T]):
         self._changed.clear()
         self._removed.clear()
 
+    def follow(self, before: Repository[T]) -> None:
+        """Take over the objects of a unit that was committed (see `UnitOfWork.follow`); none of them may be sealed."""
+        self._loaded = before._loaded
+
     def mark(self) -> tuple[Any, ...]:
         return dict(self._loaded), dict(self._changed), dict(self._removed)
 
@@ -185,8 +231,7 @@ class Repository(Generic[T]):
         self._loaded, self._changed, self._removed = (dict(part) for part in mark)
 
     def _document(self, found: T, position: int | None) -> Document:
-        document: Document = self._adapter.dump_python(found, mode="json")
-        document["_id"] = document.pop("id")
+        document = self._plain(found)
         known = position if position is not None else self._unit.positions.get(found.id)
         if known:
             document["pos"] = known

@@ -5,28 +5,31 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel
-from pymongo.errors import CollectionInvalid, PyMongoError
+from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
+from pymongo.write_concern import WriteConcern
+from rapport_ports import OutOfReach
 
 from rapport_chassis import dead_letters, journal, metrics
+from rapport_chassis.allowances import ALLOWANCES, Allowances
 from rapport_chassis.committer import Committer, Limits
-from rapport_chassis.consumer import CURSORS
 from rapport_chassis.dead_letters import DeadLetters
 from rapport_chassis.documents import Index, MongoDocuments
 from rapport_chassis.errors import Conflict, Unavailable
+from rapport_chassis.generation import BEGINNINGS, CURRENT, CURSORS, GENERATIONS, TOUCHED, Generation
 from rapport_chassis.journal import Journal
-from rapport_chassis.keyring import Keyring
+from rapport_chassis.keyring import UNAUTHORIZED, Keyring
 from rapport_chassis.repository import repository
 from rapport_chassis.unit_of_work import Circumstances, UnitOfWork
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from rapport_chassis.documents import Documents
+    from rapport_chassis.generation import Projection
     from rapport_chassis.settings import ServiceSettings
     from rapport_chassis.write_set import WriteSet
 
@@ -44,6 +47,7 @@ CHASSIS_INDEXES = (
     *journal.INDEXES,
     *dead_letters.INDEXES,
     Index(IDEMPOTENCY, ("expires_at",), expire_after=0),
+    Index(ALLOWANCES, ("expires_at",), expire_after=60),
 )
 
 
@@ -59,6 +63,7 @@ class Gate:
     age_limit: float
     unsent: int = 0
     age: float = 0.0
+    _told: int = 0
     _oldest: int = 0
     _since: float = 0.0
 
@@ -66,8 +71,15 @@ class Gate:
         if self.unsent >= self.limit or self.age >= self.age_limit:
             raise Unavailable(f"{self.unsent} events wait to be sent; writes are taken again once they are")
 
+    def told(self, events: int) -> None:
+        """Events that this process committed: they count at once, not only with the next look."""
+        self.unsent += events
+        self._told += events
+
     async def look(self, entries: Journal) -> None:
-        self.unsent, oldest = await entries.backlog(min(self.limit, BACKLOG_CAP))
+        before = self._told
+        counted, oldest = await entries.backlog(min(self.limit, BACKLOG_CAP))
+        self.unsent = counted + self._told - before
         if oldest is None or oldest > self._oldest:
             self._since = time.monotonic()  # the one that was the oldest has been sent
         self._oldest = oldest or 0
@@ -86,28 +98,50 @@ class Runtime:
     settings: ServiceSettings
     kind: type[UnitOfWork]
     client: AsyncMongoClient[dict[str, Any]]
-    documents: Documents
+    documents: MongoDocuments
+    """Of the generation in force; another object once that is another one."""
     keyring: Keyring
     committer: Committer
     journal: Journal
-    letters: DeadLetters
     gate: Gate
+    allowances: Allowances
     expected_errors: tuple[type[Exception], ...] = ()
     store_seen: float = field(default_factory=time.monotonic)
+    turned: list[Callable[[], None]] = field(default_factory=list)
+    """Called when another generation of the projection is in force."""
 
     @property
     def database(self) -> Any:
         return self.client[self.settings.database]
 
+    @property
+    def letters(self) -> DeadLetters:
+        return DeadLetters(self.database, self.documents.generation)
+
     def unit(self, circumstances: Circumstances) -> UnitOfWork:
         return self.kind(self.documents, self.keyring, circumstances)
 
     async def commit(self, write_set: WriteSet) -> None:
+        """Raises Conflict, also where the generation it means is no longer in force: `renew`, and do it again."""
+        if write_set.generation is not None:
+            write_set.writes.extend(write_set.generation.fence(write_set))
         await self.committer.commit(write_set)
+        self.gate.told(len(write_set.journal))
+
+    async def renew(self) -> MongoDocuments:
+        """The documents of the generation that is in force now."""
+        held = self.documents.generation
+        if held.collections:
+            current = await self.documents.get(GENERATIONS, CURRENT)
+            if current is not None and current["version"] != held.number:
+                self.documents = self.documents.of(replace(held, number=current["version"]))
+                for told in self.turned:
+                    told()
+        return self.documents
 
     def knows(self, error: Exception) -> bool:
         """Whether an error is one that a use case declares, and so an answer rather than a fault."""
-        return isinstance(error, self.expected_errors)
+        return isinstance(error, (OutOfReach, *self.expected_errors))
 
     async def perform(self, use_case: Callable[[Any], Awaitable[Any]]) -> Any:
         """Run a use case on the service's own account and commit; again where it lost a race."""
@@ -119,6 +153,7 @@ class Runtime:
             except Conflict:
                 if attempt == ATTEMPTS - 1:
                     raise
+                await self.renew()
                 await asyncio.sleep(0.002 * 2**attempt)
                 continue
             unit.committed()
@@ -129,6 +164,7 @@ class Runtime:
         """Look at the store and the journal once a second, until cancelled."""
         while True:
             try:
+                await self.renew()
                 await self.gate.look(self.journal)
                 counts = await self.letters.counts()
                 for state, count in counts.items():
@@ -154,6 +190,7 @@ async def open_runtime(
     kind: type[UnitOfWork],
     indexes: Iterable[Index],
     expected_errors: tuple[type[Exception], ...] = (),
+    projection: Projection | None = None,
 ) -> Runtime:
     """Connect, prepare collections and indexes, open the keyring. Raises SettingsError, PyMongoError."""
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
@@ -165,14 +202,14 @@ async def open_runtime(
         maxPoolSize=32,
         appname=settings.service,
     )
-    documents = MongoDocuments(client[settings.database])
+    documents = MongoDocuments(client[settings.database], await in_force(client[settings.database], projection))
     keyring = Keyring(
         client,
         settings.keyring,
         kms_providers=kms_providers(settings),
         master_key_spec=settings.keyring_kms_master_key or None,
     )
-    await prepare(client, settings, kind, (*CHASSIS_INDEXES, *indexes))
+    await prepare(client, settings, kind, (*CHASSIS_INDEXES, *indexes), documents.generation)
     await keyring.open()
     return Runtime(
         name=settings.service,
@@ -187,10 +224,24 @@ async def open_runtime(
             Limits(settings.commit_documents, settings.commit_queue, settings.commit_patience_seconds),
         ),
         journal=Journal(client[settings.database], settings.journal_keep),
-        letters=DeadLetters(client[settings.database]),
         gate=Gate(settings.unsent_limit, settings.unsent_age_limit_seconds),
+        allowances=_allowances(client[settings.database], keyring, settings),
         expected_errors=expected_errors,
     )
+
+
+def _allowances(database: Any, keyring: Keyring, settings: ServiceSettings) -> Allowances:
+    """Raises SettingsError."""
+
+    async def blind(actor: str) -> str:
+        await keyring.blind_key()  # of a service that reads the keyring and was there before its maker
+        return keyring.blind(actor)
+
+    soon = WriteConcern(1)  # a limit that a crash forgets is none that anybody misses
+    try:
+        return Allowances(database[ALLOWANCES].with_options(write_concern=soon), blind, settings.limits)
+    except ValueError as error:
+        raise SettingsError(f"RAPPORT_LIMITS: {error}") from None
 
 
 def kms_providers(settings: ServiceSettings) -> dict[str, Any]:
@@ -209,21 +260,46 @@ def kms_providers(settings: ServiceSettings) -> dict[str, Any]:
     return {"local": {"key": key}}
 
 
+async def in_force(database: Any, projection: Projection | None) -> Generation:
+    """The generation of a service's projection; the documents that say so are made where they are missing."""
+    first = Generation.first(projection)
+    if projection is None:
+        return first
+    documents = database[GENERATIONS].with_options(write_concern=WriteConcern("majority", j=True))
+    for id_ in (CURRENT, TOUCHED):
+        await documents.update_one({"_id": id_}, {"$setOnInsert": {"version": 1}}, upsert=True)
+    current = await database[GENERATIONS].find_one({"_id": CURRENT})
+    return replace(first, number=current["version"])
+
+
 async def prepare(
     client: AsyncMongoClient[dict[str, Any]],
     settings: ServiceSettings,
     kind: type[UnitOfWork],
     indexes: Iterable[Index],
+    generation: Generation,
 ) -> None:
     """Make collections and indexes that are missing: a transaction should find what it writes to."""
     database = client[settings.database]
     declared = {d.collection for cls in kind.__mro__ for d in vars(cls).values() if isinstance(d, repository)}
-    chassis = {journal.JOURNAL, journal.BATCHES, CURSORS, dead_letters.LETTERS, IDEMPOTENCY}
-    await _make_missing(database, declared | chassis)
-    await _make_missing(client[settings.keyring], {"keys"})
+    chassis = {
+        journal.JOURNAL,
+        journal.BATCHES,
+        CURSORS,
+        BEGINNINGS,
+        IDEMPOTENCY,
+        ALLOWANCES,
+        *dead_letters.COLLECTIONS,
+    }
+    await _make_missing(database, {generation.name(each) for each in declared | chassis})
+    try:
+        await _make_missing(client[settings.keyring], {"keys"})
+    except OperationFailure as error:
+        if error.code != UNAUTHORIZED:  # a reader of the keyring, ahead of those who may make it
+            raise
     by_collection: dict[str, list[IndexModel]] = {}
     for index in indexes:
-        by_collection.setdefault(index.collection, []).append(_model(index))
+        by_collection.setdefault(generation.name(index.collection), []).append(_model(index))
     for collection, models in by_collection.items():
         await database[collection].create_indexes(models)
 

@@ -32,11 +32,23 @@ class ServiceSettings(BaseSettings):
     oidc_roles_claim: str = "roles"
     oidc_algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
     oidc_leeway_seconds: int = 30
+    oidc_token_seconds: int = Field(
+        default=86_400, description="Longest that a token may still be good: a role taken away is gone within it"
+    )
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, description="Of the API")
     private_port: int = Field(default=0, description="Health, metrics, status; 0 lets the system choose")
     http_body_limit: int = 1024 * 1024
+    http_connections: int = Field(default=12_000, description="Most connections; the one resting longest goes first")
+    http_writes: int = Field(default=1_000, description="Writes under way at once; the next is answered 503")
+    http_head_seconds: float = Field(default=10, description="For a request line and its headers to come in")
+    http_body_grace_seconds: float = Field(default=10, description="For a body, and one more for every KiB of it")
+    http_reading_seconds: float = Field(default=30, description="For a client to take what was sent to it")
+    limits: dict[str, str] = Field(
+        default_factory=dict,
+        description='Most that one actor may ask for, by rule: {"writes": "6000/60"} is 6,000 a minute; see `allowances`',
+    )
     http_documentation: bool = Field(default=True, description="Serve /docs and /openapi.json")
 
     keyring_database: str = "keyring"
@@ -57,7 +69,9 @@ class ServiceSettings(BaseSettings):
 
     commit_documents: int = Field(default=2_000, description="Most documents in one transaction")
     commit_queue: int = Field(default=10_000, description="Write-sets that may wait")
-    commit_patience_seconds: float = 10.0
+    commit_patience_seconds: float = Field(
+        default=10.0, description="Until a request that the store keeps waiting is 503"
+    )
     idempotency_hours: int = Field(default=24, description="How long an Idempotency-Key is remembered")
     relay_batch: int = 2_000
     relay_poll_seconds: float = 0.5
@@ -68,8 +82,11 @@ class ServiceSettings(BaseSettings):
         description="How long sent events of a topic stay; a topic that is not named keeps them for ever",
     )
     consumer_batch: int = 5_000
-    consumer_poll_ms: int = 25
+    consumer_poll_ms: int = 200
     consumer_session_timeout_ms: int = 10_000
+    consumer_max_poll_interval_ms: int = Field(
+        default=300_000, description="A batch that takes longer gives its partitions to others of the group"
+    )
 
     @property
     def database(self) -> str:

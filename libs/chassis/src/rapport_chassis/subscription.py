@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -19,7 +21,8 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
 
 from rapport_chassis import metrics
-from rapport_chassis.brokers import cluster_id, connection
+from rapport_chassis.brokers import connection, logs
+from rapport_chassis.ending import end
 from rapport_chassis.journal import Partition
 
 if TYPE_CHECKING:
@@ -33,7 +36,20 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 WATCH_EVERY = 0.5
-"""Seconds between looks at lag, gaps and letters to replay."""
+"""Seconds between looks at gaps and letters to replay, and between those at lag."""
+
+REST_PER_RECORD, LONGEST_REST = 0.001, 0.1
+"""Seconds between two batches, by the records of the first: what comes often costs less together, what comes seldom must
+not wait."""
+
+BEHIND = 500
+"""Records in a batch from which there is no rest: so many do not come of one."""
+
+FOLLOWING = 0.005
+"""Seconds for records to follow those that were fetched ahead: aiokafka fetches no more before these are taken."""
+
+LOGS_EVERY = 5.0
+"""Seconds between looks whether the topics still are the ones that the cursors are places of."""
 
 METADATA_AGE_MS = 5_000
 """How soon a topic that is made anew, as its owner does on an empty cluster, is found and assigned."""
@@ -45,6 +61,9 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, settings: ServiceSettings, consumer: Consumer, topics: Iterable[str]) -> None:
         arguments = connection(settings)
         self._settings = settings
+        self._topics = sorted(topics)
+        self._logs: dict[str, str] = {}
+        self._looked = 0.0
         self._consumer = consumer
         self._broker = KafkaBroker(
             arguments.pop("bootstrap_servers"),
@@ -57,31 +76,34 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             security=_security(settings),
         )
         self._subscriber = self._broker.subscriber(
-            *sorted(topics),
+            *self._topics,
             batch=True,
-            batch_timeout_ms=settings.consumer_poll_ms,
             max_records=settings.consumer_batch,
             max_partition_fetch_bytes=4 * 1024 * 1024,
             group_id=settings.service,
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="earliest",
             session_timeout_ms=settings.consumer_session_timeout_ms,
+            max_poll_interval_ms=settings.consumer_max_poll_interval_ms,
             listener=self,
             parser=_parse,
             decoder=_decode,
         )
         self._subscriber(self._handle)
-        self._watcher: asyncio.Task[None] | None = None
+        self._subscriber.get_msg = self._records  # type: ignore[method-assign]
+        self._brought = 0
+        self._failed = False
+        self._watchers: tuple[asyncio.Task[None], ...] = ()
 
     async def start(self) -> None:
         await self._broker.start()
-        self._watcher = asyncio.create_task(self._watch(), name="subscription-watch")
+        self._watchers = (
+            asyncio.create_task(self._watch(), name="subscription-watch"),
+            asyncio.create_task(self._measure(), name="subscription-lag"),
+        )
 
     async def stop(self) -> None:
-        if self._watcher is not None:
-            self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
+        await end(self._watchers)
         await self._broker.stop()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
@@ -91,8 +113,10 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         pause = 0.1
         while True:
             try:
-                partitions = [Partition(tp.topic, tp.partition) for tp in assigned]
-                places = await self._consumer.assigned(partitions, await cluster_id(self._settings))
+                self._logs = await logs(self._settings, self._topics)
+                places = await self._consumer.assigned(
+                    [Partition(tp.topic, tp.partition) for tp in assigned], self._logs
+                )
             except Exception as error:  # noqa: BLE001 - without cursors nothing may be read
                 log.warning("cursors not readable yet", error=type(error).__name__)
                 await asyncio.sleep(pause)
@@ -100,6 +124,26 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             else:
                 self._seek(places)
                 return
+
+    async def _records(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
+        """A batch. FastStream's own sleeps after every wait in vain, while records lie there, and never waits for more."""
+        several = 1 < self._brought < BEHIND
+        if several:
+            await asyncio.sleep(min(self._brought * REST_PER_RECORD, LONGEST_REST))
+        most, assignment = self._settings.consumer_batch, self._consumer.assignment
+        try:
+            found = await consumer.getmany(timeout_ms=self._settings.consumer_poll_ms, max_records=most)
+        except KafkaError:
+            self._failed = True
+            raise
+        batch = [*chain.from_iterable(found.values())]
+        if several and batch and len(batch) < most:
+            found = await consumer.getmany(timeout_ms=int(FOLLOWING * 1000), max_records=most - len(batch))
+            if assignment != self._consumer.assignment:
+                batch = []  # they are read again, from where the cursors are
+            batch += chain.from_iterable(found.values())
+        self._brought = len(batch)
+        return tuple(batch)
 
     async def _handle(self, records: tuple[ConsumerRecord, ...]) -> None:
         self._seek(await self._consumer.handle(records))
@@ -118,14 +162,56 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         return self._subscriber.consumer
 
     async def _watch(self) -> None:
-        """Lag for people and autoscalers, another look for missing numbers, letters to be replayed."""
+        """Another look for missing numbers, letters to be replayed."""
         while True:
             await asyncio.sleep(WATCH_EVERY)
             try:
+                if self._failed:
+                    await self._connect_anew()
+                self._seek(await self._consumer.follow())
                 await self._consumer.replay()
                 await self._look()
+                if time.monotonic() - self._looked > LOGS_EVERY:
+                    await self._look_at_logs()
+                    self._looked = time.monotonic()
             except Exception as error:  # noqa: BLE001 - the next look may do better
                 log.info("looking after the subscription failed", error=type(error).__name__)
+
+    async def _connect_anew(self) -> None:
+        """aiokafka's routine for the group ends for good where it meets what it does not expect, as a connection that
+        uvloop has closed under it; from then on each attempt to fetch tells of that same end, for ever.
+        """
+        log.warning("fetching failed: connecting anew")
+        await self._subscriber.stop()
+        await self._subscriber.start()
+        self._failed = False
+
+    async def _measure(self) -> None:
+        """Lag, for people and autoscalers, as the brokers see it: also while a batch takes long or the group is left."""
+        while True:
+            await asyncio.sleep(WATCH_EVERY)
+            kafka, positions = self._kafka(), self._consumer.positions
+            if kafka is None or not positions:
+                continue
+            try:
+                ends = await kafka.end_offsets([TopicPartition(p.topic, p.number) for p in positions])
+            except KafkaError as error:
+                log.info("lag not known", error=type(error).__name__)
+                continue
+            metrics.LAG.clear()  # of what is another's by now
+            for partition, cursor in self._consumer.positions.items():
+                if (end := ends.get(TopicPartition(partition.topic, partition.number))) is not None:
+                    metrics.LAG.labels(partition.topic, partition.number).set(max(0, end - cursor.offset))
+
+    async def _look_at_logs(self) -> None:
+        """Where a topic was made anew under a running consumer, its cursors mean nothing: read from the beginning."""
+        kafka = self._kafka()
+        if kafka is None or not self._logs or not kafka.assignment():
+            return
+        now = await logs(self._settings, self._topics)
+        if now != self._logs:
+            log.warning("a topic was made anew: reading it from the beginning")
+            await self.on_partitions_assigned(set(kafka.assignment()))
 
     async def _look(self) -> None:
         kafka = self._kafka()
@@ -138,10 +224,9 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             end = kafka.highwater(place)
             if cursor is None or end is None:
                 continue
-            metrics.LAG.labels(place.topic, place.partition).set(max(0, end - cursor.offset))
             if cursor.offset:
                 offsets[place] = cursor.offset
-            if partition in self._consumer.gaps and await kafka.position(place) >= end:
+            if await kafka.position(place) >= end:
                 again = self._consumer.look_again(partition)
                 if again is not None:
                     kafka.seek(place, again)

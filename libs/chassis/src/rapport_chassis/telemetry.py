@@ -7,13 +7,15 @@ never fails what it watches: what cannot be delivered in time is dropped, and co
 
 from __future__ import annotations
 
+import random
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from random import getrandbits
 from typing import TYPE_CHECKING
 
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context, attach, create_key, detach, set_value
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -58,6 +60,8 @@ _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 _METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 _SERVER_ERROR = 500
 
+_KEPT = create_key("rapport-kept")
+
 _propagator = TraceContextTextMapPropagator()
 
 
@@ -67,6 +71,7 @@ class Telemetry:
 
     provider: TracerProvider
     tracer: Tracer
+    sampling: float
 
     def shutdown(self) -> None:
         global _current  # noqa: PLW0603 - one per process, as the tracer is
@@ -111,7 +116,7 @@ def configure(
         exporter = OTLPSpanExporter(traces, timeout=_EXPORT_SECONDS, compression=Compression.Gzip)
     if exporter is not None:
         provider.add_span_processor(_Bounded(exporter))
-    _current = Telemetry(provider, provider.get_tracer("rapport_chassis", version("rapport-chassis")))
+    _current = Telemetry(provider, provider.get_tracer("rapport_chassis", version("rapport-chassis")), sampling)
     return _current
 
 
@@ -130,11 +135,14 @@ def inject() -> tuple[str | None, str | None]:
 
 def context_of(traceparent: str | None, tracestate: str | None = None) -> SpanContext | None:
     """The sampled span that a message tells of; None for an unsampled, missing or malformed one. Never raises."""
-    if traceparent is None or len(traceparent) < _TRACEPARENT_LENGTH:
-        return None
-    if traceparent[_SAMPLED_AT] not in "13579bdf":
-        return None
-    return _remote(traceparent, tracestate)
+    return _remote(traceparent, tracestate) if traceparent is not None and is_sampled(traceparent) else None
+
+
+def is_sampled(traceparent: str | None) -> bool:
+    """Whether a `traceparent` says that its span is kept."""
+    return (
+        traceparent is not None and len(traceparent) >= _TRACEPARENT_LENGTH and traceparent[_SAMPLED_AT] in "13579bdf"
+    )
 
 
 def links(contexts: Iterable[SpanContext], cap: int = _MAX_LINKS) -> list[Link]:
@@ -228,7 +236,7 @@ class ServerSpan:
             await self.app(scope, receive, send)
             return
         method = scope["method"] if scope["method"] in _METHODS else "HTTP"
-        started = tracer().start_span(method, _caller(scope["headers"]), SpanKind.SERVER)
+        started = _server_span(method, scope["headers"])
         token = attach(set_span_in_context(started))
         try:
             await self.app(scope, receive, _telling(started, send))
@@ -240,6 +248,16 @@ class ServerSpan:
             if started.is_recording():
                 _describe(started, method, scope)
                 started.end()
+
+
+def _server_span(method: str, headers: Iterable[tuple[bytes, bytes]]) -> Span:
+    """Begun in the caller's trace. Whether a new trace is kept is drawn first: of one that is not, only ids are made."""
+    caller = _caller(headers)
+    if caller is None and _current is not None:
+        if random.random() >= _current.sampling:  # noqa: S311 - no secret, as the SDK's own
+            return NonRecordingSpan(SpanContext(getrandbits(128), getrandbits(64), is_remote=False))
+        caller = set_value(_KEPT, value=True, context=Context())
+    return tracer().start_span(method, caller or Context(), SpanKind.SERVER)
 
 
 def _describe(started: Span, method: str, scope: Scope) -> None:
@@ -270,8 +288,8 @@ def _telling(started: Span, send: Send) -> Send:
     return tell
 
 
-def _caller(headers: Iterable[tuple[bytes, bytes]]) -> Context:
-    """The context to start in: the caller's span when the request names one, else none."""
+def _caller(headers: Iterable[tuple[bytes, bytes]]) -> Context | None:
+    """The context of the caller's span, where the request names one."""
     traceparent = tracestate = None
     for name, value in headers:
         if name == b"traceparent":
@@ -279,7 +297,7 @@ def _caller(headers: Iterable[tuple[bytes, bytes]]) -> Context:
         elif name == b"tracestate":
             tracestate = value.decode("latin-1")
     context = _remote(traceparent, tracestate) if traceparent is not None else None
-    return Context() if context is None else set_span_in_context(NonRecordingSpan(context), Context())
+    return None if context is None else set_span_in_context(NonRecordingSpan(context), Context())
 
 
 def _remote(traceparent: str, tracestate: str | None) -> SpanContext | None:
@@ -341,7 +359,7 @@ def _parent(contexts: Collection[SpanContext]) -> Context:
 
 
 class _Linked(Sampler):
-    """Keeps a new trace that links to a kept one; decides the others by `otherwise`.
+    """Keeps a new trace that links to a kept one, or was drawn already; decides the others by `otherwise`.
 
     Without it a batch that mixes traces would be sampled anew, and a kept trace would end at the broker.
     """
@@ -359,7 +377,8 @@ class _Linked(Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
-        if links and any(link.context.trace_flags.sampled for link in links):
+        drawn = parent_context is not None and parent_context.get(_KEPT)
+        if drawn or (links and any(link.context.trace_flags.sampled for link in links)):
             return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, trace_state)
         return self._otherwise.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
 

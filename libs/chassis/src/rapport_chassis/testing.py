@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
+from pymongo.errors import AutoReconnect
 from rapport_events.catalog import decode
 from rapport_events.envelope import Envelope
 
+from rapport_chassis.allowances import RULES
 from rapport_chassis.unit_of_work import Circumstances, new_id
 
 if TYPE_CHECKING:
@@ -91,7 +93,8 @@ class Component:
 async def component(
     service: Service, mongo_uri: str, database_prefix: str, **settings: Any
 ) -> AsyncIterator[Component]:
-    """The service's API over databases of its own, which are dropped in the end."""
+    """The service's API over databases of its own, which are dropped in the end. Nobody is limited, unless `limits` say so."""
+    settings = {"limits": dict.fromkeys(RULES, "1000000000/1"), **settings}
     made = service.settings(
         service=service.name,
         mongo_uri=mongo_uri,
@@ -109,5 +112,8 @@ async def component(
             yield running
         finally:
             client = running.runtime.client
-            await client.drop_database(made.database)
-            await client.drop_database(made.keyring)
+            for database in (made.database, made.keyring):
+                try:
+                    await client.drop_database(database)
+                except AutoReconnect:  # nobody turned the loop for so long that the driver had given the server up
+                    await client.drop_database(database)

@@ -7,10 +7,9 @@ changed, and a document is serialised once however often it was touched.
 from __future__ import annotations
 
 import secrets
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import uuid_utils
 from rapport_events.envelope import Envelope
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from rapport_events.event import Event
 
+    from rapport_chassis.access import Principal
     from rapport_chassis.documents import Document, Documents
     from rapport_chassis.repository import Repository
 
@@ -55,6 +55,19 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
+class Origin(Protocol):
+    """Where an event being consumed comes from; its whole envelope is read only where a use case asks for it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def correlationid(self) -> str: ...
+
+    @property
+    def envelope(self) -> Envelope: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """An event that a use case emitted, with the id and trace context it will carry."""
@@ -62,7 +75,7 @@ class Told:
     event: Event
     id: str
     context: tuple[str | None, str | None]
-    cause: Envelope | None
+    cause: Envelope | Origin | None
     coarse: bool = False
 
 
@@ -72,6 +85,8 @@ class Circumstances:
 
     source: str
     actor: str
+    caller: Principal | None = None
+    """Who asked for it; None where the service acts on its own account."""
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     correlation: str = field(default_factory=new_id)
     expected: Mapping[str, int] = field(default_factory=dict)
@@ -88,7 +103,7 @@ class UnitOfWork:
         self.repositories: dict[str, Repository[Any]] = {}
         self.positions: dict[str, int] = {}
         self.known_keys: dict[str, bytes] = {}
-        self.consumed: Envelope | None = None
+        self.origin: Envelope | Origin | None = None
         self.told: list[Told] = []
         self.extra: list[Write] = []
         self._lost: set[str] = set()
@@ -107,9 +122,25 @@ class UnitOfWork:
         return self.circumstances.actor
 
     @property
+    def caller(self) -> Principal | None:
+        """Who asks; None where the service acts on its own account."""
+        return self.circumstances.caller
+
+    @property
     def cause(self) -> str | None:
         """The id of the event being consumed."""
-        return self.consumed.id if self.consumed else None
+        return self.origin.id if self.origin is not None else None
+
+    @property
+    def consumed(self) -> Envelope | None:
+        """The event being consumed, with everything said about it."""
+        if self.origin is not None and not isinstance(self.origin, Envelope):
+            self.origin = self.origin.envelope
+        return self.origin
+
+    @consumed.setter
+    def consumed(self, envelope: Envelope | None) -> None:
+        self.origin = envelope
 
     @property
     def events(self) -> list[Event]:
@@ -128,12 +159,12 @@ class UnitOfWork:
         are random (UUIDv4), its `pos` is anywhere in the following day. `traced=False`: no trace context either, so
         that nothing leads to the request it came from. What stays is the order in which events reach the log.
         """
-        id_ = str(uuid.uuid4()) if coarse else new_id()
+        id_ = str(uuid_utils.uuid4()) if coarse else new_id()
         context: tuple[str | None, str | None] = None, None
         if traced:
             with telemetry.create_span(event.topic):
                 context = telemetry.inject()
-        self.told.append(Told(event, id_, context, self.consumed, coarse))
+        self.told.append(Told(event, id_, context, self.origin, coarse))
         return id_
 
     def erase(self, subject: str) -> None:
@@ -150,10 +181,10 @@ class UnitOfWork:
 
     async def reveal(self, sealed: Sealed, path: str) -> str:
         """The clear text of a sealed field of the event being consumed, or "erased"."""
-        if self.consumed is None:
+        if self.origin is None:
             raise RuntimeError("reveal reads the event being consumed, and there is none")
         await self.learn_keys([sealed.subject])
-        return self.opened(sealed.subject, sealed.token, self.consumed.id, path)
+        return self.opened(sealed.subject, sealed.token, self.origin.id, path)
 
     async def count_parked(self, topic: str, data: Mapping[str, Any]) -> int:
         """How many letters of a topic, dead or parked, hold these values in their data."""
@@ -191,7 +222,7 @@ class UnitOfWork:
     async def write_set(self) -> WriteSet:
         """Everything this unit changes. Raises EventTooLarge, SubjectErased; RuntimeError for an event without home."""
         keys = await self._needed_keys()
-        result = WriteSet()
+        result = WriteSet(generation=self.documents.generation)
         positions: dict[str, int] = {}
         homes = {id_ for repo in self.repositories.values() for id_ in repo.ids()}
         now_us = int(self.now.timestamp() * 1_000_000)
@@ -223,6 +254,13 @@ class UnitOfWork:
         self._erased.clear()
         self._forgotten.clear()
 
+    def follow(self, before: Self) -> None:
+        """Go on with what a unit that was committed has in memory: called on the unit of a consumer's next batch.
+
+        Takes nothing unless a service says what. It may take what is written under its version in every unit that relies
+        on it: should another have changed it, the unit meets a Conflict, and is done again without the one before.
+        """
+
     def mark(self) -> tuple[Any, ...]:
         """A point to return to when one of several commands is refused (see `back_to`)."""
         return len(self.told), {name: repo.mark() for name, repo in self.repositories.items()}
@@ -244,8 +282,8 @@ class UnitOfWork:
 
     def _correlation(self, told: Told) -> str:
         if told.coarse:
-            return str(uuid.uuid4())
-        return told.cause.correlationid if told.cause else self.circumstances.correlation
+            return str(uuid_utils.uuid4())
+        return told.cause.correlationid if told.cause is not None else self.circumstances.correlation
 
     def _entry(self, told: Told, position: int) -> Document:
         event = told.event
@@ -261,7 +299,7 @@ class UnitOfWork:
             source=self.circumstances.source,
             time=self._today() if told.coarse else self.now,
             correlationid=self._correlation(told),
-            causationid=told.cause.id if told.cause else None,
+            causationid=told.cause.id if told.cause is not None else None,
             traceparent=told.context[0],
             tracestate=told.context[1],
         )

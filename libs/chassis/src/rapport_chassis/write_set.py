@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rapport_chassis.generation import Generation
 
 ABSENT = 0
 """The version a document is expected to have that must not exist yet."""
@@ -31,6 +34,14 @@ class WriteSet:
     writes: list[Write] = field(default_factory=list)
     journal: list[dict[str, Any]] = field(default_factory=list)
     """Journal entries of the events (see `journal.entry`)."""
+    generation: Generation | None = None
+    """Whose collections the writes mean (see `generation`); None: the names are meant as they are."""
+
+    def place(self, write: Write) -> str:
+        """The name of the collection that a write goes to."""
+        if self.generation is None or write.database is not None:
+            return write.collection
+        return self.generation.name(write.collection)
 
     def __bool__(self) -> bool:
         return bool(self.writes or self.journal)

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 import httpx
 import pytest
-from fastapi import FastAPI, HTTPException, Request
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi.sse import EventSourceResponse, format_sse_event
 from prometheus_client import REGISTRY
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import ServerSelectionTimeoutError
@@ -56,6 +56,11 @@ async def get() -> Response:
     return Response("{}", headers={"ETag": '"3"', "Cache-Control": "public, max-age=60"}, media_type="application/json")
 
 
+@routes.get("/found", access=OPEN, view=dict[str, str])
+async def found(limit: int = 1, word: Annotated[list[str] | None, Query()] = None) -> dict[str, str]:
+    return {}
+
+
 @routes.get("/closed", access=allow("maker"), view=dict[str, str])
 async def closed() -> dict[str, str]:
     return {}
@@ -67,8 +72,8 @@ async def count(request: Request) -> list[Any]:
 
 
 @routes.get("/events", access=OPEN, response_class=EventSourceResponse)
-async def events() -> AsyncIterator[ServerSentEvent]:
-    yield ServerSentEvent(data={"n": 1}, event="changed", id="1")
+async def events() -> EventSourceResponse:
+    return EventSourceResponse(chunks(format_sse_event(data_str='{"n": 1}', event="changed", id="1")))
 
 
 @routes.get("/away", access=OPEN, view=dict[str, str])
@@ -77,9 +82,12 @@ async def away() -> dict[str, str]:
 
 
 @routes.get("/half", access=OPEN, response_class=EventSourceResponse)
-async def half() -> AsyncIterator[ServerSentEvent]:
-    yield ServerSentEvent(data=1)
-    raise RuntimeError("hunter2")
+async def half() -> EventSourceResponse:
+    async def stream() -> AsyncIterator[bytes]:
+        yield format_sse_event(data_str="1")
+        raise RuntimeError("hunter2")
+
+    return EventSourceResponse(stream())
 
 
 class Anyone:
@@ -116,17 +124,47 @@ async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "status"),
     [
-        b'{"rest": "\\ud800"}',  # B22
-        b'{"\\udfff": 1}',
-        b'{"rest": 9223372036854775808}',  # B10: one more than MongoDB stores
-        b'{"rest": -9223372036854775809}',
+        (b'{"rest": "\\ud800"}', 400),  # B22
+        (b'{"\\udfff": 1}', 400),
+        (b'{"rest": [{"a": "\\u0000"}]}', 422),
+        (b'{"\\u001b[31m": 1}', 422),
+        (b'{"rest": "\x7f"}', 422),
+        ('{"rest": "\u202e"}'.encode(), 422),
+        (b'{"rest": 9223372036854775808}', 422),  # B10: one more than MongoDB stores
+        (b'{"rest": -9223372036854775809}', 422),
     ],
 )
-async def test_what_could_not_be_stored_is_malformed(http: httpx.AsyncClient, body: bytes) -> None:
+async def test_what_could_not_be_stored_or_read_is_refused(http: httpx.AsyncClient, body: bytes, status: int) -> None:
     response = await http.post("/edges/shapes", content=body, headers={"Content-Type": "application/json"})
-    assert is_problem(response, 400), response.text
+    assert is_problem(response, status), response.text
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("limit=5", 200),
+        ("limit=9223372036854775808", 422),  # B10
+        ("limit=5&limit=6", 422),
+        ("unknown=1", 422),
+        ("limit[$ne]=1", 422),  # B30
+        ("word=a&word=b", 200),
+        ("word=%00", 422),
+        ("word=%ff", 422),
+        ("word=caf%C3%A9", 200),
+        ("word=" + "x" * 9_000, 414),
+    ],
+)
+async def test_a_query_holds_what_the_route_declares(http: httpx.AsyncClient, query: str, status: int) -> None:
+    response = await http.get(f"/edges/found?{query}")
+    assert response.status_code == status, response.text
+    assert status == 200 or is_problem(response, status)
+
+
+async def test_a_slash_in_disguise_is_no_slash(http: httpx.AsyncClient) -> None:  # B20
+    assert is_problem(await http.get("http://example.org/edges%2Ffound"), 404)
+    assert is_problem(await http.get("http://example.org/edges%2ffound"), 404)
 
 
 @pytest.mark.parametrize("body", [b'{"rest": "\\ud83d\\ude00"}', b'{"rest": -9223372036854775808}', b'{"rest": "[[{"}'])

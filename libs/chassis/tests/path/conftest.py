@@ -1,9 +1,12 @@
 """The event path over real servers: commit, relay, Kafka, consumer, commit."""
 
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
+import structlog
 from pymongo import AsyncMongoClient
 from rapport_chassis.runtime import Runtime, open_runtime
 from rapport_chassis.settings import ServiceSettings
@@ -14,13 +17,13 @@ Opened = Callable[[str], Awaitable[Runtime]]
 
 
 @pytest.fixture
-def settings_of(mongo_uri: str, kafka_bootstrap: str, database_name: str) -> Callable[[str], ServiceSettings]:
+def settings_of(mongo_uri: str, kafka_settings: dict[str, Any], database_name: str) -> Callable[[str], ServiceSettings]:
     def made(service: str) -> ServiceSettings:
         return ServiceSettings(
             service=service,
             mongo_uri=mongo_uri,
             mongo_database_prefix=f"{database_name}_",
-            kafka_bootstrap=kafka_bootstrap,
+            **kafka_settings,
             keyring_master_key=base64.b64encode(bytes(96)).decode(),
         )
 
@@ -44,3 +47,12 @@ async def opened(
     for runtime in runtimes:
         await mongo_client.drop_database(runtime.settings.database)
         await mongo_client.drop_database(runtime.settings.keyring)
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """No lines: thousands of simulated worlds have a lot to warn of."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.configure(**before)

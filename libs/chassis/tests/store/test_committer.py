@@ -4,11 +4,14 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from types import NoneType
 
 import pytest
 from pymongo import AsyncMongoClient, monitoring
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from rapport_chassis.committer import Committer, Limits
+from pymongo.errors import AutoReconnect, PyMongoError, WriteConcernError
+from rapport_chassis.committer import Committer, Limits, TooLarge
 from rapport_chassis.errors import Conflict, Unavailable
 from rapport_chassis.write_set import ABSENT, ANY, Write, WriteSet
 
@@ -78,6 +81,16 @@ async def test_a_document_no_store_takes_fails_alone(committer: Committer, datab
     assert await stored(database) == {"a": 1, "b": 2}
 
 
+async def test_what_is_too_large_for_the_cache_fails_alone(committer: Committer, database: AsyncDatabase) -> None:
+    fills = {"fills": "x" * 15_000_000}
+    huge = WriteSet([write for n in range(16) for write in put(f"huge{n}", n, **fills).writes])
+    outcomes = await asyncio.gather(
+        committer.commit(put("a", 1)), committer.commit(huge), committer.commit(put("b", 2)), return_exceptions=True
+    )
+    assert [type(o) for o in outcomes] == [NoneType, TooLarge, NoneType]
+    assert await stored(database) == {"a": 1, "b": 2}
+
+
 async def test_writers_of_one_document_take_turns(committer: Committer, database: AsyncDatabase) -> None:
     await committer.commit(put("one", 0))
     outcomes = await asyncio.gather(
@@ -114,6 +127,46 @@ async def test_a_client_that_goes_away_cancels_nothing(committer: Committer, dat
         await request
     await committer.close()
     assert await stored(database) == {"kept": 1}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        AutoReconnect("connection closed"),
+        WriteConcernError("the primary stepped down", 189),
+        WriteConcernError("nobody there to confirm it", 100),
+    ],
+)
+async def test_a_commit_whose_answer_was_lost_is_no_conflict(
+    committer: Committer, database: AsyncDatabase, monkeypatch: pytest.MonkeyPatch, said: PyMongoError
+) -> None:
+    commit, lost = AsyncClientSession.commit_transaction, [said, said]
+
+    async def without_answer(session: AsyncClientSession) -> None:
+        await commit(session)
+        if lost:
+            raise lost.pop()
+
+    monkeypatch.setattr(AsyncClientSession, "commit_transaction", without_answer)
+    await asyncio.gather(*(committer.commit(put(f"t{n}", n)) for n in range(3)))
+    assert await stored(database) == {f"t{n}": n for n in range(3)}
+    assert not lost
+
+
+async def test_a_commit_in_doubt_to_the_end_is_not_written_again(
+    committer: Committer, database: AsyncDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = AsyncClientSession.commit_transaction
+
+    async def without_answer(session: AsyncClientSession) -> None:
+        await commit(session)
+        raise WriteConcernError("nobody there to confirm it", 100)
+
+    monkeypatch.setattr(AsyncClientSession, "commit_transaction", without_answer)
+    committer.limits = Limits(patience=0.3)
+    with pytest.raises(Unavailable, match="not known"):
+        await committer.commit(put("there", 1))
+    assert await stored(database) == {"there": 1}
 
 
 HOLDER = """
@@ -158,6 +211,16 @@ async def test_what_a_living_process_has_begun_is_left_alone(
     assert await stored(database) == {"held": 1}
 
 
+async def test_what_a_stalled_process_has_begun_is_ended(
+    committer: Committer, database: AsyncDatabase, holder: subprocess.Popen[str]
+) -> None:
+    committer.limits = Limits(stalled=0.2)
+    await asyncio.wait_for(committer.commit(put("held", 2)), 5)
+    holder.communicate("commit\n", timeout=10)
+    assert holder.returncode, "it has no transaction any more to commit"
+    assert await stored(database) == {"held": 2}
+
+
 async def test_a_store_that_is_away_is_told_within_the_bound() -> None:
     client: AsyncMongoClient = AsyncMongoClient(
         "mongodb://127.0.0.1:9/?replicaSet=none", serverSelectionTimeoutMS=100, connectTimeoutMS=100
@@ -166,3 +229,15 @@ async def test_a_store_that_is_away_is_told_within_the_bound() -> None:
     with pytest.raises(Unavailable):
         await asyncio.wait_for(committer.commit(put("a", 1)), 5)
     await client.close()
+
+
+async def test_what_nobody_waits_for_any_more_is_not_begun(committer: Committer, database: AsyncDatabase) -> None:
+    first = asyncio.create_task(committer.commit(put("one", 1)))
+    given_up = asyncio.create_task(committer.commit(put("one", 2, expected=1)))  # of the next transaction, not of this
+    await asyncio.sleep(0)
+    while committer.waiting != 1:
+        await asyncio.sleep(0)
+    given_up.cancel()
+    await first
+    await committer.commit(put("another", 3))
+    assert await stored(database) == {"one": 1, "another": 3}

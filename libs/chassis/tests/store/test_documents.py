@@ -65,6 +65,22 @@ async def test_where(documents: Documents, where: dict[str, Any], expected: str)
     assert await documents.count("things", where) == len(expected)
 
 
+@pytest.mark.parametrize(
+    ("where", "within", "expected"),
+    [
+        ({"n": {"gte": 2}}, {"region": "wales"}, "ac"),
+        ({"region": "london"}, {"region": "wales"}, ""),
+        ({"region": {"in": ["london", "wales"]}}, {"region": "london"}, "b"),
+        ({}, {"tags": {"in": [None, "x"]}}, "ad"),
+    ],
+)
+async def test_what_is_within_reach_is_not_widened_by_what_is_asked_for(
+    documents: Documents, where: dict[str, Any], within: dict[str, Any], expected: str
+) -> None:
+    assert "".join(d["_id"] for d in await documents.find("things", where, within=within)) == expected
+    assert await documents.count("things", where, within=within) == len(expected)
+
+
 @pytest.mark.parametrize("bad", [{"ne": 1}, {"$ne": 1}, {"regex": ".*"}, {"gt": 1, "$where": "1"}, {}])
 async def test_no_other_operator_exists(documents: Documents, bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="unknown operator"):

@@ -123,6 +123,7 @@ def test_other_names_are_not(lines, key):
         "got eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzM2NyZXQifQ.c2lnbmF0dXJl",
     ],
 )
+@pytest.mark.catalogue("Z17")
 def test_personal_text_is_redacted_wherever_it_stands(lines, text):
     log.info(text, detail=text, many=[text])
     logging.getLogger("a.library").warning("failed: %s", text)
@@ -131,6 +132,7 @@ def test_personal_text_is_redacted_wherever_it_stands(lines, text):
     assert lines.getvalue().count("[redacted]") == 4
 
 
+@pytest.mark.catalogue("B38")
 def test_a_line_cannot_be_forged(lines):
     forged = 'x\n{"level":"critical","event":"forged"}\r\n\x1b[2J\x1b]0;title\x07\x00\u202e\u2028end'
     log.info(forged, value=forged, **{forged: 1})
@@ -212,6 +214,7 @@ anything = st.recursive(
 
 
 @given(anything)
+@pytest.mark.catalogue("B38")
 def test_any_value_makes_one_line(value):
     line = logs._json(None, "info", {"value": logs.clean(value)})
     assert line.isprintable() or not any(character in line for character in "\n\r\x1b\x00\u2028")

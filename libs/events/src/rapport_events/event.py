@@ -63,6 +63,8 @@ class Event(BaseModel):
     """The N of the type."""
     sealed: ClassVar[tuple[str, ...]] = ()
     """Names of the fields that hold sealed text."""
+    about: ClassVar[tuple[str, ...]] = ()
+    """Names of the fields by which events may be counted for an operator: they tell of many, of nobody alone."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -84,6 +86,8 @@ class Event(BaseModel):
         cls.version = int(parts["version"])
         if getattr(cls, "key", None) not in cls.model_fields:
             raise TypeError(f"{cls.__name__}.key must name one of its fields")
+        if not cls.model_fields.keys() - set(cls.sealed) >= set(cls.about):
+            raise TypeError(f"{cls.__name__}.about must name fields of its own that are not sealed")
 
     def aggregate_id(self) -> str:
         """Whose fact it is: CloudEvents subject, Kafka key, and what partitions and order depend on."""

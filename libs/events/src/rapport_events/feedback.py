@@ -48,6 +48,7 @@ class InstrumentPublished(Event):
 
     type = "feedback.instrument.published.v1"
     key = "instrument_id"
+    about = ("instrument_code",)
 
     instrument_id: InstrumentId
     instrument_code: InstrumentCode
@@ -62,6 +63,7 @@ class WaveOpened(Event):
 
     type = "feedback.wave.opened.v1"
     key = "wave_id"
+    about = ("wave_id", "instrument_code")
 
     wave_id: WaveId
     instrument_id: InstrumentId
@@ -84,6 +86,7 @@ class WaveClosed(Event):
 
     type = "feedback.wave.closed.v1"
     key = "wave_id"
+    about = ("wave_id", "instrument_code")
 
     wave_id: WaveId
     instrument_code: InstrumentCode
@@ -96,6 +99,7 @@ class ResponseReceived(Event):
 
     type = "feedback.response.received.v1"
     key = "response_id"
+    about = ("wave_id", "instrument_code", "answers", "groups")
 
     response_id: Annotated[Id, Field(description="Response")]
     wave_id: WaveId

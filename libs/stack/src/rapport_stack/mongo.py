@@ -6,16 +6,19 @@ import os
 import platform
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from pymongo import MongoClient
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from rapport_stack import ports
 from rapport_stack.cluster import Cluster, Member
 from rapport_stack.errors import StackError
+from rapport_stack.mongo_users import AUTHENTICATED, KEY, client_of_key, grant, uri_as
+from rapport_stack.principals import ADMINISTRATOR, Credentials, Principal, private
 from rapport_stack.settings import StackSettings
 
 REPLICA_SET: Final = "rapport"
@@ -23,7 +26,37 @@ ALREADY_INITIATED: Final = 23
 HOSTS: Final = "rapport-hosts.json"
 PRIMARY: Final = 1
 SECONDARY: Final = 2
+SMALL: Final = ("--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false")
 Client = MongoClient[dict[str, Any]]
+
+
+def replica_options(parameters: Mapping[str, str]) -> list[str]:
+    """Arguments of a mongod of ours, wherever it runs; `parameters` are `--setParameter` beside our own."""
+    own = {
+        # A primary waits so long for its clients to leave; a developer's does not.
+        "shutdownTimeoutMillisForSignaledShutdown": "0",
+        # What a killed process had begun holds its documents until the server gives it up: 60 s by default.
+        "transactionLifetimeLimitSeconds": "10",
+        **AUTHENTICATED,
+    }
+    given = [f"--setParameter={name}={value}" for name, value in {**own, **parameters}.items()]
+    return ["--replSet", REPLICA_SET, "--oplogSize", "256", *given]
+
+
+def initiate(client: Client, hosts: Sequence[str]) -> None:
+    """Make these hosts (host:port) a replica set, unless they are one."""
+    config = {
+        "_id": REPLICA_SET,
+        "version": 1,
+        "members": [{"_id": number, "host": host} for number, host in enumerate(hosts)],
+        # Elections after two seconds instead of ten: everything is on one machine.
+        "settings": {"electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 500},
+    }
+    try:
+        client.admin.command("replSetInitiate", config)
+    except OperationFailure as error:
+        if error.code != ALREADY_INITIATED:  # by a start that ended before it could note it
+            raise
 
 
 def find_mongod(settings: StackSettings) -> Path:
@@ -71,6 +104,9 @@ class MongoServer(Cluster):
         folder: everything it writes.
         members: how many mongods, 1 or 3.
         fixed_ports: one per member; chosen and remembered by default.
+        parameters: server parameters beside our own.
+        principals: who else than the administrator may do what.
+        credentials: their passwords; by default of a secret in the folder.
     """
 
     def __init__(
@@ -79,9 +115,15 @@ class MongoServer(Cluster):
         *,
         members: int = 1,
         fixed_ports: Sequence[int] | None = None,
+        parameters: Mapping[str, str] = MappingProxyType({}),
+        principals: Sequence[Principal] = (),
+        credentials: Credentials | None = None,
         settings: StackSettings | None = None,
     ) -> None:
         super().__init__("MongoDB", folder, members, fixed_ports)
+        self._parameters = parameters
+        self._principals = principals
+        self._credentials = credentials or Credentials(self.folder / "secret")
         self._settings = settings or StackSettings.from_environment()
         self.members = [Member(f"mongod {n}", self.folder / f"member-{n}") for n in range(1, members + 1)]
 
@@ -100,11 +142,17 @@ class MongoServer(Cluster):
 
     @property
     def uri(self) -> str:
-        """Connection string, valid once started."""
-        return f"mongodb://{','.join(self.hosts)}/?replicaSet={REPLICA_SET}"
+        """Connection string of the administrator, valid once started."""
+        bare = f"mongodb://{','.join(self.hosts)}/?replicaSet={REPLICA_SET}"
+        return uri_as(bare, ADMINISTRATOR, self._credentials.password(ADMINISTRATOR))
+
+    @property
+    def _key_file(self) -> Path:
+        return self.folder / "key"
 
     def _prepare(self) -> None:
         self._program = find_mongod(self._settings)
+        private(self._key_file, self._credentials.password(KEY))
         for member in self.members:
             member.data.mkdir(parents=True, exist_ok=True)
             if not member.running and self._known(member) not in (None, self.hosts):
@@ -114,12 +162,7 @@ class MongoServer(Cluster):
         port = self.ports[self.members.index(member)]
         return [
             *self._mongod(member, port),
-            *("--replSet", REPLICA_SET),
-            *("--oplogSize", "256"),
-            # A primary waits so long for its clients to leave; a developer's does not.
-            *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
-            # What a killed process had begun holds its documents until the server gives it up: 60 s by default.
-            *("--setParameter", "transactionLifetimeLimitSeconds=10"),
+            *replica_options(self._parameters),
         ]
 
     def _mongod(self, member: Member, port: int) -> Sequence[str | Path]:
@@ -129,8 +172,8 @@ class MongoServer(Cluster):
             *("--port", str(port)),
             *("--bind_ip", ports.LOOPBACK),
             "--nounixsocket",
-            *("--wiredTigerCacheSizeGB", "0.25"),
-            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            *("--keyFile", self._key_file),
+            *SMALL,
         ]
 
     def _known(self, member: Member) -> list[str] | None:
@@ -150,8 +193,7 @@ class MongoServer(Cluster):
         port = ports.choose(1)[0]
         member.start(self._mongod(member, port))
         self._await("an open port", lambda: ports.is_open(port), [member])
-        alone: Client = MongoClient(ports.LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=5_000)
-        with alone:
+        with self._client(f"{ports.LOOPBACK}:{port}") as alone:
             hosts = {f"members.{number}.host": host for number, host in enumerate(self.hosts)}
             alone["local"]["system.replset"].update_one({"_id": REPLICA_SET}, {"$set": hosts})
         member.stop(self._grace)
@@ -159,12 +201,12 @@ class MongoServer(Cluster):
 
     def _assemble(self) -> None:
         self._await("an open port", lambda: all(map(ports.is_open, self.ports)))
-        first: Client = MongoClient(self.hosts[0], directConnection=True, serverSelectionTimeoutMS=5_000)
         try:
-            with first:
+            with self._client(self.hosts[0]) as first:
                 if not any(map(self._known, self.members)):
-                    self._initiate(first)
+                    initiate(first, self.hosts)
                 self._await("a writable primary", lambda: self._settled(first))
+                self._await("what principals may do", lambda: self._granted(first))
         except PyMongoError as error:
             self._refuse_dead(self.members)
             raise StackError(
@@ -173,21 +215,20 @@ class MongoServer(Cluster):
         for member in self.members:
             self._note(member)
 
-    def _initiate(self, client: Client) -> None:
+    def _granted(self, first: Client) -> bool:
+        """Whether users and roles are as they should be; where the primary changes meanwhile, not yet."""
         try:
-            client.admin.command("replSetInitiate", self._config())
-        except OperationFailure as error:
-            if error.code != ALREADY_INITIATED:  # by a start that ended before it could note it
-                raise
+            host = first.admin.command("hello").get("primary")
+            if host is None:
+                return False
+            with self._client(host) as primary:
+                grant(primary, self._principals, self._credentials)
+        except AutoReconnect:
+            return False
+        return True
 
-    def _config(self) -> dict[str, Any]:
-        return {
-            "_id": REPLICA_SET,
-            "version": 1,
-            "members": [{"_id": number, "host": host} for number, host in enumerate(self.hosts)],
-            # Elections after two seconds instead of ten: everything is on one machine.
-            "settings": {"electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 500},
-        }
+    def _client(self, host: str) -> Client:
+        return client_of_key(host, self._credentials.password(KEY), serverSelectionTimeoutMS=5_000)
 
     def _settled(self, client: Client) -> bool:
         try:

@@ -1,9 +1,11 @@
 """What the environment says about the stack: the only place of this package that reads it."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+
+from rapport_stack.principals import Credentials
 
 
 @dataclass(frozen=True)
@@ -17,14 +19,19 @@ class StackSettings:
         search_path: folders searched for a mongod after that (PATH).
         mongo_uri: the external MongoDB (RAPPORT_MONGO_URI).
         kafka_bootstrap: the external Kafka, host:port[,host:port] (RAPPORT_KAFKA_BOOTSTRAP).
+        kafka_username, kafka_password, kafka_mechanism: who we are there (RAPPORT_KAFKA_USERNAME, RAPPORT_KAFKA_PASSWORD,
+            RAPPORT_KAFKA_SASL_MECHANISM).
     """
 
     cache: Path
     maven_repository: str = "https://repo.maven.apache.org/maven2"
     mongod: Path | None = None
     search_path: str = ""
-    mongo_uri: str | None = None
+    mongo_uri: str | None = field(default=None, repr=False)
     kafka_bootstrap: str | None = None
+    kafka_username: str = ""
+    kafka_password: str = field(default="", repr=False)
+    kafka_mechanism: str = "SCRAM-SHA-512"
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -38,4 +45,15 @@ class StackSettings:
             search_path=os.environ.get("PATH", ""),
             mongo_uri=os.environ.get("RAPPORT_MONGO_URI") or None,
             kafka_bootstrap=os.environ.get("RAPPORT_KAFKA_BOOTSTRAP") or None,
+            kafka_username=os.environ.get("RAPPORT_KAFKA_USERNAME", ""),
+            kafka_password=os.environ.get("RAPPORT_KAFKA_PASSWORD", ""),
+            kafka_mechanism=os.environ.get("RAPPORT_KAFKA_SASL_MECHANISM") or cls.kafka_mechanism,
         )
+
+
+class EnvironmentCredentials(Credentials):
+    """Passwords as the environment says, RAPPORT_REGISTRY_PASSWORD that of `registry`; KeyError where it does not."""
+
+    def password(self, name: str) -> str:
+        """That of this name."""
+        return os.environ[f"RAPPORT_{name.upper()}_PASSWORD"]

@@ -1,6 +1,6 @@
 """`python -m rapport_stack.workbench --folder F`: issuer, span receiver and mailbox in one process for development.
 
-Everything listens on 127.0.0.1 only. `workbench.json` in the folder says where, from the moment all of it answers until it stops.
+Everything listens on 127.0.0.1, unless it runs in a container of its own. `workbench.json` in the folder says where, from the moment all of it answers until it stops.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from starlette.routing import Route
 from rapport_stack import mailbox, spans
 from rapport_stack.issuer import Issuer
 from rapport_stack.mailbox import Mailbox
+from rapport_stack.process import alive
 from rapport_stack.spans import SpanStore
 
 HOST = "127.0.0.1"
@@ -50,8 +51,9 @@ class Workbench:
         """The running workbench of `folder`, or None when none is ready there."""
         try:
             found = json.loads((folder / ADDRESS_FILE).read_text())
-            os.kill(found["pid"], 0)  # a killed one leaves its file behind
-        except (FileNotFoundError, ProcessLookupError):
+        except FileNotFoundError:
+            return None
+        if not alive(found["pid"]):  # a killed one leaves its file behind
             return None
         return cls(folder, found["url"], found["smtp"]["port"], found["pid"])
 
@@ -92,17 +94,20 @@ async def serve(
     *,
     port: int = 0,
     smtp_port: int = 0,
+    host: str = HOST,
+    url: str | None = None,
     links: Mapping[str, str] | None = None,
     lifeline: int | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, or until the other end of the pipe `lifeline` (a file descriptor) is closed.
 
-    A port of 0 means the one used last time if it is free, else any free one.
+    A port of 0 means the one used last time if it is free, else any free one. `url` is where others find it, and so the
+    issuer's name, when that is not the address it listens on.
 
     `links` (title to URL) are listed on the index page. Raises `PortTakenError`.
     """
-    http, smtp = _bind(folder, port, smtp_port)
-    bench = Workbench(folder, f"http://{HOST}:{http.getsockname()[1]}", smtp.getsockname()[1], os.getpid())
+    http, smtp = _bind(folder, host, port, smtp_port)
+    bench = Workbench(folder, url or f"http://{host}:{http.getsockname()[1]}", smtp.getsockname()[1], os.getpid())
     _replace(folder / PORTS_FILE, {"http": http.getsockname()[1], "smtp": bench.smtp_port})
 
     with closing(bench.spans()) as store, closing(bench.mailbox()) as inbox:
@@ -137,20 +142,20 @@ def _hang_up(lifeline: int, server: uvicorn.Server) -> None:
         server.should_exit = True
 
 
-def _bind(folder: Path, port: int, smtp_port: int) -> tuple[socket.socket, socket.socket]:
+def _bind(folder: Path, host: str, port: int, smtp_port: int) -> tuple[socket.socket, socket.socket]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         last = json.loads((folder / PORTS_FILE).read_text())
     except FileNotFoundError:
         last = {"http": 0, "smtp": 0}
-    return _listen(port, last["http"]), _listen(smtp_port, last["smtp"])
+    return _listen(host, port, last["http"]), _listen(host, smtp_port, last["smtp"])
 
 
-def _listen(asked: int, last: int) -> socket.socket:
+def _listen(host: str, asked: int, last: int) -> socket.socket:
     """Listen on the port asked for, else on last time's (so that URLs and tokens stay good), else on any."""
     for candidate in [asked] if asked else [last, 0]:
         try:
-            return socket.create_server((HOST, candidate))
+            return socket.create_server((host, candidate))
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
@@ -185,6 +190,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where keys, spans and messages are kept")
     parser.add_argument("--port", type=int, default=0, help="HTTP port, 0 for last time's or any")
     parser.add_argument("--smtp-port", type=int, default=0, help="SMTP port, 0 for last time's or any")
+    parser.add_argument("--host", default=HOST, help="address to listen on")
+    parser.add_argument("--url", help="where others find it, if not where it listens; the issuer's name")
     parser.add_argument("--link", action="append", default=[], metavar="TITLE=URL", help="add a link to the index page")
     parser.add_argument(
         "--lifeline", action="store_true", help="stop when standard input (a pipe) closes, as when the parent is killed"
@@ -197,6 +204,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 options.folder,
                 port=options.port,
                 smtp_port=options.smtp_port,
+                host=options.host,
+                url=options.url,
                 links=links,
                 lifeline=0 if options.lifeline else None,
             )

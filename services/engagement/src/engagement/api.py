@@ -55,7 +55,7 @@ ERRORS: dict[type[Exception], int] = {
     PlanIncomplete: 409,
     AlreadyReplied: 409,
     UnknownParticipants: 409,  # the registry's news may be on the way: the same request may succeed a moment later
-    ErasedParticipants: 422,
+    ErasedParticipants: 410,
     ExerciseUnknown: 422,
     ActivityUnknown: 422,
     OrganiserDecides: 422,
@@ -151,6 +151,8 @@ class ContactView(View):
     activity_id: str | None
     synthetic: bool
     logged_at: datetime
+    case_id: str | None = Field(description="Individual case it belongs to: then only the case's team sees it")
+    team: tuple[str, ...] | None = Field(description="Subjects of the case's team")
 
 
 class NotesView(View):
@@ -281,7 +283,7 @@ async def read_its_notes(id: str, query: Query) -> Response:  # noqa: A002 - as 
     return await query(read_notes, id, view=NotesView.of)
 
 
-@exercises.post("/exercises", access=OFFICERS, view=ExerciseFactsView, problems=(409,))
+@exercises.post("/exercises", access=OFFICERS, view=ExerciseFactsView, problems=(409, 410))
 async def open_(command: OpenExercise, run: Run, _: IdempotencyKey) -> Response:
     """Open an exercise and make its promise. With `opened_on` in the past it is one that is recorded late."""
     return await run(open_exercise, command, view=ExerciseFactsView.of)

@@ -4,6 +4,7 @@ from rapport_chassis.documents import Index
 from rapport_chassis.repository import repository
 from rapport_chassis.unit_of_work import UnitOfWork
 
+from engagement import rights
 from engagement.domain.contact import Contact
 from engagement.domain.delivery_plan import Activity, DeliveryPlan
 from engagement.domain.exercise import Exercise, PromiseState
@@ -16,9 +17,9 @@ class Engagement(UnitOfWork):
 
     plans = repository("plans", DeliveryPlan)
     activities = repository("activities", Activity)
-    contacts = repository("contacts", Contact, sealed=("notes",), subject="subject")
-    exercises = repository("exercises", Exercise, sealed=("title", "promise", "reply"))
-    stakeholders = repository("stakeholders", Stakeholder)
+    contacts = repository("contacts", Contact, sealed=("notes",), subject="subject", reach=rights.reach_of_contacts)
+    exercises = repository("exercises", Exercise, sealed=("title", "promise", "reply"), reach=rights.reach)
+    stakeholders = repository("stakeholders", Stakeholder, reach=rights.reach)
     receipts = repository("receipts", Receipt)
 
 

@@ -32,6 +32,7 @@ from feedback.domain.instrument import (
     VersionTaken,
     WordingChanged,
 )
+from feedback.domain.respondent import AnsweredTooOften
 from feedback.domain.response import (
     DayOutsideField,
     ReferenceReused,
@@ -70,6 +71,7 @@ ERRORS = {
     SubjectErased: 410,
     ResponseInvalid: 422,
     DayOutsideField: 422,
+    AnsweredTooOften: 429,
     ColumnsWrong: 422,
     RowUnreadable: 422,
 }
@@ -240,7 +242,7 @@ async def close(id: WaveId, run: Run, if_match: IfMatch) -> Response:  # noqa: A
     return await run(close_wave, CloseWave(wave_id=id), view=WaveView.of, expect={id: if_match})
 
 
-@routes.post("/waves/{id}/responses", access=COLLECTORS, view=ReceiptView, problems=(404, 409, 410))
+@routes.post("/waves/{id}/responses", access=COLLECTORS, limit="collecting", view=ReceiptView, problems=(404, 409, 410))
 async def submit(id: WaveId, submission: Submission, run: Run, _key: IdempotencyKey) -> Response:  # noqa: A002
     """Submit a response. Without `stakeholder_id` it is anonymous, and no time of it finer than the day is kept."""
     return await run(submit_response, SubmitResponse(wave_id=id, submission=submission), view=ReceiptView.of)
@@ -249,6 +251,7 @@ async def submit(id: WaveId, submission: Submission, run: Run, _key: Idempotency
 @routes.post(
     "/waves/{id}/responses/import",
     access=COLLECTORS,
+    limit="collecting",
     status=200,
     streaming=True,
     problems=(404, 409),

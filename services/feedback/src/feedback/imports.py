@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
-from rapport_chassis.committer import is_transient
+from rapport_chassis.committer import TooLarge, is_transient
 from rapport_chassis.errors import Unavailable
 from rapport_chassis.http import RunEach, problem_of
 from rapport_chassis.keyring import KeyringUnavailable, SubjectErased
@@ -19,7 +19,10 @@ from feedback.rows import Read
 from feedback.usecases.import_responses import Fate, Imported, ImportResponses, Row, import_responses
 
 CHUNK = 500
-"""Rows that are committed together."""
+"""Rows that are committed together, unless they are long."""
+
+CHUNK_BYTES = 256 * 1024
+"""Of rows that are committed together: sealed and told they are three times that, in this process and in the store."""
 
 IN_MEMORY = 1024 * 1024
 """Bytes of answers nobody has fetched yet; beyond it they wait in a file."""
@@ -37,11 +40,13 @@ class Answers(StreamingResponse):
 async def chunks(reads: AsyncIterator[Read]) -> AsyncIterator[list[Read]]:
     """Rows by the chunk, at least one chunk."""
     chunk: list[Read] = []
+    size = 0
     async for read in reads:
         chunk.append(read)
-        if len(chunk) == CHUNK:
+        size += read.size
+        if len(chunk) == CHUNK or size >= CHUNK_BYTES:
             yield chunk
-            chunk = []
+            chunk, size = [], 0
     yield chunk
 
 
@@ -74,7 +79,13 @@ async def answers(
 async def _import(rows: Sequence[Row], wave_id: str, each: RunEach) -> list[Imported]:
     if not rows:
         return []
-    (outcome,) = await each(import_responses, [ImportResponses(wave_id=wave_id, rows=tuple(rows))])
+    try:
+        (outcome,) = await each(import_responses, [ImportResponses(wave_id=wave_id, rows=tuple(rows))], rows=len(rows))
+    except TooLarge:  # the store's cache has no room for so many at once
+        if len(rows) == 1:
+            raise
+        half = len(rows) // 2
+        return [*await _import(rows[:half], wave_id, each), *await _import(rows[half:], wave_id, each)]
     if outcome.error is None:
         fates: list[Imported] = outcome.result
         return fates

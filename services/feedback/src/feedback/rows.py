@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import HTTPException
 from pydantic import ValidationError
 from rapport_chassis.http.body import parse
+from rapport_chassis.http.characters import UNWELCOME, WHY
 
 from feedback.usecases.import_responses import Row
 
@@ -33,11 +34,12 @@ class RowUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A row, or why it is none."""
+    """A row, or why it is none; `size` is how many bytes it came in."""
 
     line: int
     row: Row | None = None
     error: Exception | None = None
+    size: int = 0
 
 
 async def ndjson(pieces: AsyncIterable[bytes]) -> AsyncIterator[Read]:
@@ -66,21 +68,21 @@ async def comma_separated(pieces: AsyncIterable[bytes]) -> AsyncIterator[Read]:
         if columns is None:
             columns = _columns(cells)
         else:
-            yield _row(number, columns, cells)
+            yield _row(number, columns, cells, len(record or b""))
     if columns is None:
         raise ColumnsWrong("the stream is empty; its first line names the columns")
 
 
 def _json(number: int, line: bytes) -> Read:
     try:
-        return Read(number, Row.model_validate(parse(line)))
+        return Read(number, Row.model_validate(parse(line)), size=len(line))
     except ValidationError as error:
         return Read(number, error=error)
     except HTTPException as error:
         return Read(number, error=RowUnreadable(error.detail))
 
 
-def _row(number: int, columns: list[str], cells: list[str]) -> Read:
+def _row(number: int, columns: list[str], cells: list[str], size: int) -> Read:
     if len(cells) != len(columns):
         return Read(number, error=RowUnreadable(f"{len(cells)} cells under {len(columns)} columns"))
     answers: dict[str, str] = {}
@@ -96,7 +98,7 @@ def _row(number: int, columns: list[str], cells: list[str]) -> Read:
         else:
             values[column] = text
     try:
-        return Read(number, Row.model_validate(values))
+        return Read(number, Row.model_validate(values), size=size)
     except ValidationError as error:
         return Read(number, error=error)
 
@@ -119,7 +121,10 @@ def _cells(record: bytes | None) -> list[str]:
     if record is None:
         raise RowUnreadable(f"longer than {LONGEST_ROW} bytes, or a quote is left open: not read from here on")
     try:
-        return next(csv.reader([record.decode()], strict=True))
+        text = record.decode()
+        if UNWELCOME.search(text):
+            raise RowUnreadable(WHY)
+        return next(csv.reader([text], strict=True))
     except UnicodeDecodeError:
         raise RowUnreadable("not UTF-8") from None
     except csv.Error:

@@ -7,6 +7,7 @@ from rapport_chassis.documents import Index
 from rapport_chassis.repository import repository
 from rapport_chassis.unit_of_work import UnitOfWork
 
+from feedback import rights
 from feedback.domain.exercise import Exercise
 from feedback.domain.instrument import Edition, Instrument, InstrumentNotFound
 from feedback.domain.respondent import Respondent
@@ -21,7 +22,7 @@ class Feedback(UnitOfWork):
 
     instruments = repository("instruments", Instrument)
     waves = repository("waves", Wave)
-    responses = repository("responses", Response, sealed=("comment",), subject="subject")
+    responses = repository("responses", Response, sealed=("comment",), subject="subject", reach=rights.reach)
     respondents = repository("respondents", Respondent)
     exercises = repository("exercises", Exercise)
 

@@ -5,6 +5,7 @@ import json
 from datetime import date
 
 import pytest
+from feedback.domain.respondent import MOST_A_DAY
 from feedback.rows import LONGEST_ROW
 from rapport_events.feedback import ResponseReceived
 from rapport_events.registry import StakeholderErased
@@ -176,3 +177,32 @@ async def test_a_client_that_goes_away_keeps_what_was_accepted(raw_import, strea
     raw_import.go()
     assert statuses(await stream(text)) == ["duplicate"] * 500
     assert await count() == 500
+
+
+@pytest.mark.catalogue("Z13")
+async def test_one_person_does_not_stuff_the_ballot_box(feedback, stream, researcher, wave):
+    answers = await stream("".join(row(f"{n}", stakeholder_id=STAKEHOLDER) for n in range(MOST_A_DAY + 3)))
+    assert statuses(answers) == ["accepted"] * MOST_A_DAY + ["rejected"] * 3
+    assert {a["problem"]["type"] for a in answers[-3:]} == {"urn:rapport:problem:answered-too-often"}
+    single = {"answers": {"heard": "yes"}, "stakeholder_id": STAKEHOLDER}
+    refused = await researcher.post(
+        f"/waves/{wave['id']}/responses", json=single, headers={"Idempotency-Key": "one-more"}
+    )
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["retry-after"]) <= 86_400
+    again = await stream(row("0", stakeholder_id=STAKEHOLDER) + row("anonymous"))
+    assert statuses(again) == ["duplicate", "accepted"], "what was taken stays taken, and nobody else is kept out"
+    assert len(await received(feedback)) == MOST_A_DAY + 1
+
+
+@pytest.mark.catalogue("B22")
+@pytest.mark.parametrize("character", ["\x00", "\x1b", "\x9f", "\u202e", "\u2066"])
+async def test_characters_that_no_text_may_have_are_refused_in_files_too(feedback, stream, character):
+    """Of a stream of either kind the row is refused, and no other."""
+    header, good = "reference,answers.heard,comment\n", "2,yes,Fine.\n"
+    answers = await stream(f"{header}1,yes,No{character}thing.\n{good}", "text/csv")
+    assert statuses(answers) == ["rejected", "accepted"]
+    assert answers[0]["problem"]["type"] == "urn:rapport:problem:row-unreadable"
+    answers = await stream(row("3", comment=f"No{character}thing.") + row("4", comment="Fine."))
+    assert statuses(answers) == ["rejected", "accepted"]
+    assert len(await received(feedback)) == 2

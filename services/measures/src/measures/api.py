@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from fastapi import Body
 from fastapi import Query as Parameter
 from rapport_chassis.http import IfMatch, Query, Response, Routes, Run, allow
 
@@ -11,6 +12,7 @@ from measures.domain.settings import InvalidSettings
 from measures.domain.settings_history import SettingsNotFound
 from measures.usecases.change_settings import ChangeSettings, change_settings
 from measures.usecases.explain_figure import ExplainFigure, explain_figure
+from measures.usecases.list_lacking import Coming, Lacking, list_lacking
 from measures.usecases.list_measures import ListMeasures, list_measures
 from measures.usecases.load_definitions import LoadDefinitions, load_definitions
 from measures.usecases.read_history import ReadHistory, read_history
@@ -21,6 +23,7 @@ from measures.views import (
     DefinitionsView,
     ExplanationView,
     FigureView,
+    LackingView,
     MeasureView,
     OverviewView,
     PopulationsView,
@@ -98,6 +101,20 @@ async def load(run: Run) -> Response:
     return await run(load_definitions, LoadDefinitions(), view=DefinitionsView.of)
 
 
+@measures.get("/lacking", access=allow("operator", "analyst", "director", "auditor"), view=list[LackingView])
+async def lacking(query: Query) -> Response:
+    """What figures lack: events that could not be applied, or wait behind one that could not."""
+    return await query(list_lacking, (), view=_all_lacking)
+
+
+@measures.post("/lacking", access=allow("operator"), view=list[LackingView], status=200)
+async def lacking_with_what_comes(
+    coming: Annotated[list[Coming], Body(min_length=1, max_length=10_000)], query: Query
+) -> Response:
+    """The same with what is still to come, as `/operations/outstanding` of the other services tells. Changes nothing."""
+    return await query(list_lacking, coming, view=_all_lacking)
+
+
 @measures.get("/populations", access=READERS, view=list[PopulationsView])
 async def populations(query: Query) -> Response:
     """How many stakeholders could be asked, per survey segment and landscape category, as the registry tells."""
@@ -114,6 +131,10 @@ async def read_all_settings(query: Query) -> Response:
 async def change(command: ChangeSettings, run: Run, if_match: IfMatch) -> Response:
     """Change settings: the next version, by which every figure is judged anew; what was said before stays visible."""
     return await run(change_settings, command, view=SettingsView.of, expect={"settings": if_match})
+
+
+def _all_lacking(found: list[Lacking]) -> list[LackingView]:
+    return [LackingView.of(each) for each in found]
 
 
 ROUTES = (measures, settings)

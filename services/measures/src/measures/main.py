@@ -17,6 +17,7 @@ SERVICE = Service(
     emits=contract.EMITS,
     consumes=contract.CONSUMES,
     after_batch=contract.AFTER_BATCH,
+    projection=store.PROJECTION,
 )
 
 api = SERVICE.api

@@ -8,7 +8,7 @@ that changed since; as figures are states and no steps, one that is told twice d
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Header, HTTPException, Request
@@ -24,6 +24,7 @@ from measures.domain.measure import Figure
 from measures.views import FigureView
 
 if TYPE_CHECKING:
+    from rapport_chassis.access import TokenVerifier
     from rapport_chassis.runtime import Runtime
 
 HEARTBEAT = 10.0
@@ -36,36 +37,56 @@ _FIGURE = TypeAdapter(Figure)
 
 
 class Feed:
-    """The process's one change stream on the figures: opened with the first listener, closed with the last."""
+    """The process's one change stream on the figures in force: opened with the first listener, closed with the last."""
 
     def __init__(self, runtime: "Runtime") -> None:
-        self._figures = runtime.database["figures"]
+        self._runtime = runtime
         self._turn = asyncio.Lock()
-        self._feed: ChangeFeed | None = None
-        self._listeners = 0
+        self._feeds: dict[str, tuple[ChangeFeed, int]] = {}
+        runtime.turned.append(self._reset)
+
+    @classmethod
+    def of(cls, state: Any) -> "Feed":
+        """The one of this process."""
+        if not hasattr(state, "figures"):
+            state.figures = cls(state.runtime)
+        found: Feed = state.figures
+        return found
+
+    @property
+    def collection(self) -> str:
+        """The figures in force: another collection once the projection was made anew."""
+        return self._runtime.documents.generation.name("figures")
 
     @asynccontextmanager
-    async def listen(self) -> AsyncIterator[Changes]:
+    async def listen(self, collection: str) -> AsyncIterator[Changes]:
+        """Its changes; RESET also when other figures are in force."""
         async with self._turn:
-            if self._feed is None:
-                self._feed = await ChangeFeed(self._figures).__aenter__()
-            feed = self._feed
-            self._listeners += 1
+            if collection not in self._feeds:
+                self._feeds[collection] = await ChangeFeed(self._runtime.database[collection]).__aenter__(), 0
+            feed, listeners = self._feeds[collection]
+            self._feeds[collection] = feed, listeners + 1
         try:
             async with feed.subscribe() as changes:
                 yield changes
         finally:
-            self._listeners -= 1
-            if not self._listeners:
-                self._feed = None
+            feed, listeners = self._feeds.pop(collection)
+            if listeners > 1:
+                self._feeds[collection] = feed, listeners - 1
+            else:
                 await feed.__aexit__(None, None, None)
 
     async def changed_since(self, moment: int) -> list[dict[str, Any]]:
         """Figures written after this moment (µs), and some from shortly before it."""
+        recent = {"changed_at": {"$gt": moment - OVERLAP_US}}
         found: list[dict[str, Any]] = (
-            await self._figures.find({"changed_at": {"$gt": moment - OVERLAP_US}}).sort("changed_at").to_list()
+            await self._runtime.database[self.collection].find(recent).sort("changed_at").to_list()
         )
         return found
+
+    def _reset(self) -> None:
+        for feed, _ in self._feeds.values():
+            feed.reset()
 
 
 def add_to(routes: Routes, access: Access) -> None:
@@ -90,36 +111,49 @@ class EventSource(StreamingResponse):
 
 async def _events(request: Request, synthetic: bool | None, since: int | None) -> AsyncIterator[bytes]:  # noqa: FBT001 - three values
     state = request.app.state
-    if not hasattr(state, "figures"):
-        state.figures = Feed(state.runtime)
-    feed: Feed = state.figures
+    feed = Feed.of(state)
     token = request.headers["authorization"].partition(" ")[2].strip()
-    async with feed.listen() as changes:
+    async with AsyncExitStack() as listening:
+        collection = feed.collection
+        changes = await listening.enter_async_context(feed.listen(collection))
         last = since if since is not None else int(time.time() * 1_000_000)
         yield format_sse_event(event="ready", data_str="{}", id=str(last), retry=2_000)
         waiting = await feed.changed_since(since) if since is not None else []
         checked = time.monotonic()
         while True:
+            told = []
             for document in waiting:
                 if synthetic is None or document["synthetic"] == synthetic:
                     last = max(last, document["changed_at"])
-                    yield format_sse_event(event="figure", data_str=_figure(document), id=str(last))
+                    told.append(format_sse_event(event="figure", data_str=_figure(document), id=str(last)))
+            if told:
+                yield b"".join(told)  # a batch of responses changes many figures: one piece, not one for each
             waiting = []
             if time.monotonic() - checked > HEARTBEAT:
                 checked = time.monotonic()
-                try:
-                    await state.verifier.verify(token)
-                except Unauthenticated:
-                    return  # whoever comes back brings a token that is still good
+                if not await _is_good(token, state.verifier):
+                    return  # whoever comes back brings a token that is
             try:
-                change = await asyncio.wait_for(changes.get(), HEARTBEAT)
+                news = await asyncio.wait_for(changes.take(), HEARTBEAT)
             except TimeoutError:
                 yield format_sse_event(comment="still here")
                 continue
-            if isinstance(change, Reset):
+            if isinstance(news, Reset):
+                if collection != feed.collection:
+                    await listening.aclose()
+                    collection = feed.collection
+                    changes = await listening.enter_async_context(feed.listen(collection))
                 yield format_sse_event(event="reset", data_str="{}", id=str(last))
-            elif change.document is not None:
-                waiting = [change.document]
+            else:
+                waiting = [change.document for change in news if change.document is not None]
+
+
+async def _is_good(token: str, verifier: "TokenVerifier") -> bool:
+    try:
+        await verifier.verify(token)
+    except Unauthenticated:
+        return False
+    return True
 
 
 def _figure(document: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from measures.domain.settings_history import SettingsHistory
 from measures.domain.standing import Overview, Standing
 from measures.domain.verdict import Qualifier, Severity, Statistic, Verdict
 from measures.usecases.explain_figure import Explanation
+from measures.usecases.list_lacking import Lacking
 from measures.usecases.load_definitions import Loaded
 
 
@@ -224,6 +225,32 @@ class PopulationsView(View):
     @classmethod
     def of(cls, found: Populations) -> Self:
         return cls(synthetic=found.id == Populations.id_of(synthetic=True), counts=found.counts)
+
+
+class CauseView(View):
+    letter: str | None = Field(description="Dead or parked letter: rapport dlq show; null for what is still to come")
+    reason: str
+    events: int = Field(description="How many of these events wait for it, itself included")
+
+
+class LackingView(View):
+    measure: str | None = Field(description="Null where nobody could read what the events are about")
+    wave_id: str | None
+    what: str = Field(description="responses, or news of a wave, an instrument, a person who could be asked")
+    events: int
+    because: list[CauseView] = Field(description="The first letters to look at, and what is still to come")
+    words: str = Field(description="The same in a sentence")
+
+    @classmethod
+    def of(cls, found: Lacking) -> Self:
+        return cls(
+            measure=found.measure,
+            wave_id=found.wave_id,
+            what=found.what,
+            events=found.events,
+            because=[CauseView(letter=each[0], reason=each[1].rstrip(":"), events=each[2]) for each in found.because],
+            words=found.words,
+        )
 
 
 class CellsView(View):

@@ -103,6 +103,37 @@ async def test_what_is_not_there(analyst):
     for path in ("/measures/NOT-1", "/measures/NOT-1/history", "/measures/PPT-1a/explain"):
         assert (await analyst.get(path)).status_code == 404
     assert (await analyst.get("/populations")).json() == []
+    assert (await analyst.get("/lacking")).json() == []
+
+
+@pytest.mark.usefixtures("loaded")
+async def test_what_each_measure_lacks_has_a_name_and_a_cause(service):
+    about = {"wave_id": "wave-1", "instrument_code": "public-perceptions-tracker", "answers": ["ppt.heard"]}
+    young = {**about, "groups": ["young-18-24"]}
+    responses = {"topic": "feedback.response", "state": "unsent"}
+    coming = [
+        {**responses, "about": {**about, "groups": []}, "events": 9},
+        {**responses, "about": young, "events": 4},
+        {**responses, "state": "unheard", "about": young, "events": 1_200},
+        {**responses, "about": None, "events": 3},
+        {"topic": "registry.stakeholder", "state": "unheard", "about": {}, "events": 2},
+    ]
+    async with service.http("operator") as operator:
+        found = (await operator.post("/lacking", json=coming)).json()
+        unreadable = await operator.post("/lacking", json=[{**coming[0], "about": {"answers": 7}}])
+    words = {each["measure"]: each["words"] for each in found}
+    unsent, unheard = "not sent yet by feedback", "sent by feedback, not applied yet"
+    assert words["PPT-1a"] == f"PPT-1a lacks 1,213 responses: 1,200 {unheard}, 13 {unsent}"
+    assert words["PPT-1c"] == f"PPT-1c lacks 1,204 responses: 1,200 {unheard}, 4 {unsent}", (
+        "who is not young is not in it"
+    )
+    assert "PPT-1b" not in words
+    assert words[None] == f"nobody knows which figure lacks 3 responses: 3 {unsent}"
+    assert words["SS-1a"] == "SS-1a lacks 2 news: 2 sent by registry, not applied yet"
+    shown = next(each for each in found if each["measure"] == "PPT-1a")
+    assert (shown["wave_id"], shown["events"]) == ("wave-1", 1_213)
+    assert shown["because"][1] == {"letter": None, "reason": unsent, "events": 13}
+    assert unreadable.status_code == 422
 
 
 async def test_who_may_do_what(service):
@@ -114,6 +145,8 @@ async def test_who_may_do_what(service):
     readers = {"analyst", "researcher", "director", "auditor"}
     assert own.pop(("POST", "/definitions/load")) == {"analyst", "researcher"}
     assert own.pop(("PATCH", "/settings")) == {"analyst", "researcher"}
+    assert own.pop(("POST", "/lacking")) == {"operator"}
+    assert own.pop(("GET", "/lacking")) == {"operator", "analyst", "director", "auditor"}
     assert set(own) == {
         ("GET", "/measures"),
         ("GET", "/measures/stream"),

@@ -79,7 +79,7 @@ async def test_the_change_stream_is_closed_with_the_last_listener(address, servi
         async with listening(address, service) as event:
             await event()
         async with asyncio.timeout(20):
-            while service.app.state.figures._feed is not None:
+            while service.app.state.figures._feeds:
                 await asyncio.sleep(0.02)
 
 

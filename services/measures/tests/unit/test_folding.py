@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from measures.domain.answers import CHUNK, Answers
+from measures.domain.answers import CHUNK, Answers, Counting, Intake, Row
 from measures.domain.cells import Tally
 
 REGIONS = (None, "wales", "london")
@@ -108,7 +108,8 @@ async def test_what_is_not_told_yet_is_not_judged(story, share, opened):
 
 
 def test_tallies_of_a_cell_nobody_is_in_are_empty():
-    answers = Answers(id="x", wave_id="w", synthetic=False, question="q")
+    counting = Counting(Intake(id="w", wave_id="w", synthetic=False))
+    answers = counting.answers["q"] = Answers(id="x", wave_id="w", synthetic=False, question="q")
     assert answers.tallies("all") == {}
-    answers.count("yes", ("all",), 2)
+    counting.count(Row("event", {"q": "yes"}, 2, (), None))
     assert answers.tallies("all") == {"yes": Tally(1, 2, 4)}

@@ -30,6 +30,11 @@ from notifications.usecases.read_subscription import read_subscription
 from notifications.usecases.subscribe import Subscribe, subscribe
 from notifications.usecases.unsubscribe import unsubscribe
 
+# A subscription is told of what happens in all regions, and so nothing here is within reach of a token bound to one.
+OFFICERS = allow("engagement-officer", regional=False)
+READERS = allow("engagement-officer", "operator", "auditor", regional=False)
+READERS_OF_MESSAGES = allow("engagement-officer", "operator", "auditor", "analyst", regional=False)
+
 routes = Routes(tags=["notifications"])
 
 ERRORS: dict[type[Exception], int] = {
@@ -84,7 +89,13 @@ def _settings(request: Request) -> Settings:
     return settings
 
 
-@routes.post("/subscriptions", access=allow("engagement-officer"), view=NewSubscriptionView, problems=(410,))
+@routes.post(
+    "/subscriptions",
+    access=OFFICERS,
+    limit="subscribing",
+    view=NewSubscriptionView,
+    problems=(410,),
+)
 async def post_subscription(
     command: Subscribe,
     run: Run,
@@ -102,7 +113,7 @@ async def post_subscription(
     return Response(body, status_code=201, headers={"ETag": answer.headers["ETag"]}, media_type="application/json")
 
 
-@routes.get("/subscriptions", access=allow("engagement-officer", "operator", "auditor"), view=Page[SubscriptionView])
+@routes.get("/subscriptions", access=READERS, view=Page[SubscriptionView])
 async def get_subscriptions(
     query: Query,
     state: SubscriptionState | None = None,
@@ -127,7 +138,7 @@ async def get_subscriptions(
 
 @routes.get(
     "/subscriptions/{id}",
-    access=allow("engagement-officer", "operator", "auditor"),
+    access=READERS,
     view=SubscriptionView,
     problems=(404,),
 )
@@ -136,13 +147,13 @@ async def get_subscription(id: str, query: Query) -> Response:  # noqa: A002 - a
     return await query(read_subscription, id, view=SubscriptionView.of)
 
 
-@routes.delete("/subscriptions/{id}", access=allow("engagement-officer"), status=204, problems=(404,))
+@routes.delete("/subscriptions/{id}", access=OFFICERS, status=204, problems=(404,))
 async def delete_subscription(id: str, run: Run) -> Response:  # noqa: A002 - as the path has it
     """Unsubscribe: the address is forgotten, what waits is not sent. Never refused for a version, and may be repeated."""
     return await run(unsubscribe, id)
 
 
-@routes.get("/messages", access=allow("engagement-officer", "operator", "auditor", "analyst"), view=Page[MessageView])
+@routes.get("/messages", access=READERS_OF_MESSAGES, view=Page[MessageView])
 async def get_messages(
     query: Query,
     state: MessageState | None = None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -12,11 +11,14 @@ import structlog
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanKind, set_span_in_context
 from rapport_chassis import telemetry
+from rapport_chassis.ending import end
+from rapport_chassis.errors import TooManyRequests
 
 from notifications.channels import CHANNELS
 from notifications.channels.channel import Channel, Refused, Retry
 from notifications.templates import render
 from notifications.usecases.claim_messages import ClaimMessages, claim_messages
+from notifications.usecases.put_off_message import PutOffMessage, put_off_message
 from notifications.usecases.release_message import ReleaseMessage, release_message
 from notifications.usecases.settle_message import Outcome, SettleMessage, settle_message
 
@@ -40,6 +42,8 @@ class Worker(Protocol):
     def settings(self) -> Settings: ...
 
     async def run(self, use_case: Callable[[C, Unit], Awaitable[R]], command: C) -> R: ...
+
+    async def limit(self, rule: str, actor: str) -> None: ...
 
 
 async def deliver(worker: Worker) -> None:
@@ -88,11 +92,7 @@ class Postman:
             span.set_attribute("rapport.outcome", settled)
 
     async def close(self) -> None:
-        for task in self._under_way:
-            task.cancel()
-        for task in self._under_way:
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        await end(self._under_way)
         for channel in self.channels.values():
             await channel.close()
 
@@ -101,6 +101,12 @@ class Postman:
         letter = await self.worker.run(release_message, ReleaseMessage(message_id=message.id, attempt=message.attempts))
         if letter is None:
             return "withheld"
+        try:  # by the address: however many subscriptions lead to it, it is one person's inbox
+            await self.worker.limit("telling", f"{letter.channel}\x00{letter.address.lower()}")
+        except TooManyRequests as error:
+            later = PutOffMessage(message_id=letter.id, attempt=letter.attempt, seconds=error.retry_after)
+            await self.worker.run(put_off_message, later)
+            return "put-off"
         outcome, reason, after = Outcome.SENT, None, None
         try:
             await self.channels[letter.channel].send(letter, render(letter))

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 from notifications.delivery import deliver
+from notifications.main import SERVICE
 from notifications.settings import DeliverySettings, Settings
+from rapport_chassis.allowances import RULES
 from rapport_chassis.runtime import Runtime
-from rapport_chassis.testing import Component
+from rapport_chassis.testing import Component, component
 from rapport_events.notifications import MessageSent, MessageSuppressed
 
 from services.notifications.tests.house import SOMEBODY, VERDICTS, Inbox, granted, until, verdict, withdrawn
@@ -20,6 +22,9 @@ class Loop:
 
     runtime: Runtime
     settings: Settings
+
+    async def limit(self, rule: str, actor: str) -> None:
+        await self.runtime.allowances.take(rule, actor)
 
     async def run(self, use_case: Callable[..., Awaitable[object]], command: object) -> object:
         return await self.runtime.perform(lambda unit: use_case(command, unit))
@@ -105,3 +110,35 @@ async def test_after_a_withdrawal_is_applied_nothing_more_is_sent(running: Compo
     assert sum(isinstance(event, MessageSent) for event in outcomes) == arrived
     reasons = {event.reason for event in outcomes if isinstance(event, MessageSuppressed)}
     assert reasons == {"no-consent"}
+
+
+@pytest.mark.catalogue("Z13")
+async def test_one_too_many_for_an_address_waits_and_is_not_lost(mongo_uri: str, inbox: Inbox, loop: Loop):
+    """Six at once, and as many more as time makes good; whichever subscription they are for."""
+    limits = {**dict.fromkeys(RULES, "1000000/1"), "telling": "6/2"}
+    webhook = inbox.webhook
+    async with component(SERVICE, mongo_uri, "notifications_telling", webhook=webhook, limits=limits) as running:
+        for spelling in ("a@example.org", "A@example.org"):  # two subscriptions, one inbox
+            await subscribe(running, spelling, "email")
+        for number in range(6):
+            await running.consume(verdict(ordinal=number))
+        began = asyncio.get_running_loop().time()
+        worker = asyncio.create_task(deliver(Loop(running.runtime, loop.settings)))
+        try:
+
+            async def waits() -> bool:
+                messages = running.runtime.database["messages"]
+                return await messages.count_documents({"reason": "too-many", "attempts": 0}) > 0
+
+            await until(waits, seconds=5)
+
+            async def all_settled() -> bool:
+                return len(await final(running)) == 12
+
+            await until(all_settled, seconds=20)
+        finally:
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+        assert asyncio.get_running_loop().time() - began > 1, "twelve are not sent in the time for six"
+        assert {type(event) for event in await final(running)} == {MessageSent}
+        assert {event.attempts for event in await final(running)} == {1}

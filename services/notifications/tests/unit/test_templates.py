@@ -99,6 +99,7 @@ async def test_a_contact_tells_no_notes_and_nobody(house: House):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.catalogue("B34")
 async def test_what_people_write_is_never_a_template(house: House, attack: str):
     rendered = render(await letter_for(house, reply(title=attack, words=attack)))
     assert attack in rendered.subject

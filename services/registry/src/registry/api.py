@@ -7,7 +7,6 @@ from typing import Annotated, Any, Self
 from fastapi import Path
 from fastapi import Query as QueryParameter
 from pydantic import BaseModel, Field, SerializeAsAny
-from rapport_chassis.access import Forbidden
 from rapport_chassis.http import (
     Caller,
     CursorParameter,
@@ -35,6 +34,7 @@ from registry.domain.consent import (
 from registry.domain.name import NameTooShort
 from registry.domain.reference import Reference, SubtypeOfAnotherCategory, UnknownCode, reference
 from registry.domain.stakeholder import Kind, ReferenceTaken, Stakeholder, StakeholderGone, StakeholderNotFound
+from registry.rights import OFFICER, IdentitiesHidden, sees_identities
 from registry.usecases import Code, Id
 from registry.usecases.amend_stakeholder import Amendment, AmendStakeholder, amend_stakeholder
 from registry.usecases.count_segments import CountSegments, SegmentCounts, count_segments
@@ -56,9 +56,9 @@ ERRORS = {
     ConsentNeverGranted: 404,
     ConsentWithdrawnSince: 409,
     ConsentInFuture: 422,
+    IdentitiesHidden: 403,
 }
 
-OFFICER = "engagement-officer"
 WRITERS = allow(OFFICER)
 READERS = allow(OFFICER, "researcher", "analyst", "auditor", "director")
 EVERY_ROLE = allow(OFFICER, "researcher", "collector", "analyst", "operator", "auditor", "director")
@@ -115,10 +115,10 @@ class StakeholderView(FactsView):
 
 def seen_by(caller: Caller) -> type[FactsView]:
     """What this caller may see of a stakeholder."""
-    return StakeholderView if OFFICER in caller.roles else FactsView
+    return StakeholderView if sees_identities(caller) else FactsView
 
 
-@routes.post("/stakeholders", access=WRITERS, view=FactsView, problems=(409,))
+@routes.post("/stakeholders", access=WRITERS, limit="registering", view=FactsView, problems=(409,))
 async def register(command: RegisterStakeholder, run: Run, _key: IdempotencyKey) -> Response:
     """Register a person, an organisation or a community of interest."""
     return await run(register_stakeholder, command, view=FactsView.of)
@@ -139,8 +139,6 @@ async def search(  # noqa: PLR0917 - what one can search by
     cursor: CursorParameter = None,
 ) -> Response:
     """Who fits all that is named. `segment=unmapped` lists those without a survey segment; `name` is for officers."""
-    if name is not None and OFFICER not in caller.roles:
-        raise Forbidden(f"a search by name needs the role {OFFICER}")
     filters: dict[str, Any] = {
         "region": region,
         "category": category,
@@ -162,9 +160,9 @@ async def search(  # noqa: PLR0917 - what one can search by
     return await query(search_stakeholders, question, view=page)
 
 
-@routes.get("/stakeholders/{id}", access=READERS, view=StakeholderView | FactsView, problems=(404,))
+@routes.get("/stakeholders/{id}", access=READERS, view=StakeholderView | FactsView, problems=(404, 410))
 async def read(id: StakeholderId, query: Query, caller: Caller) -> Response:  # noqa: A002 - as in the path
-    """A stakeholder; of one that was erased, what is left."""
+    """A stakeholder; 410 once it was erased."""
     return await query(read_stakeholder, id, view=seen_by(caller).of)
 
 

@@ -38,6 +38,7 @@ routes = Routes(tags=["stakeholders"])
 @routes.post(
     "/stakeholders/import",
     access=WRITERS,
+    limit="registering",
     status=200,
     streaming=True,
     openapi_extra={"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}},

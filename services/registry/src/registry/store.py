@@ -4,13 +4,16 @@ from rapport_chassis.documents import Index
 from rapport_chassis.repository import repository
 from rapport_chassis.unit_of_work import UnitOfWork
 
+from registry import rights
 from registry.domain.stakeholder import Stakeholder, TakenReference
 
 
 class Registry(UnitOfWork):
     """The unit of work of this service."""
 
-    stakeholders = repository("stakeholders", Stakeholder, sealed=("name", "email", "phone", "reference"))
+    stakeholders = repository(
+        "stakeholders", Stakeholder, sealed=("name", "email", "phone", "reference"), reach=rights.reach
+    )
     references = repository("references", TakenReference)
 
 

@@ -154,3 +154,11 @@ async def test_it_does_not_matter_in_what_pieces_a_file_arrives(file, size):
 async def test_what_is_no_csv_is_refused(file, message):
     with pytest.raises(FileUnreadable, match=message):
         await read(file)
+
+
+@pytest.mark.catalogue("B22")
+@pytest.mark.parametrize("character", ["\x1b", "\x9f", "\u202e", "\u2066"])
+async def test_a_name_hides_nothing_and_turns_nothing(memory, character):
+    with pytest.raises(RowInvalid, match="name"):
+        await memory.run(import_stakeholder, row(name=f"Example{character}Organisation"))
+    assert memory.events == []

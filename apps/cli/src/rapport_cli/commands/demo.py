@@ -1,5 +1,7 @@
 """`rapport demo`: everything once, from empty folders to verdicts, in one command."""
 
+from typing import Annotated, Literal
+
 import typer
 from rapport_stack import StackSettings
 from rapport_stack.jars import kafka_jars
@@ -9,40 +11,54 @@ from rapport_cli.commands.up import progress
 from rapport_cli.console import err, out
 from rapport_cli.demo.script import ROLES, Demo
 from rapport_cli.demo.show import Show
+from rapport_cli.running.compose import ComposePlatform
 from rapport_cli.running.platform import Platform
 from rapport_cli.running.state import Folder
 from rapport_cli.settings import CliSettings
 from rapport_cli.synthetic.story import RESPONSES
 
 
-def demo() -> None:
+def demo(
+    stack: Annotated[
+        Literal["embedded", "containers"],
+        typer.Option(help="embedded: servers and services as processes; containers: all of it by docker compose."),
+    ] = "embedded",
+) -> None:
     """Start everything on data of its own, feed it the strategy's measures with synthetic answers, show, stop.
 
     Exit code 1 where something differs: a response that is not counted as it was acknowledged, above all.
     """
     settings = CliSettings.from_environment()
-    folder = Folder(settings.folder / "demo")
+    folder = Folder(settings.folder / ("demo" if stack == "embedded" else f"demo-{stack}"))
     show = Show(out)
     out.print(f"[bold]Rapport demo[/]: {RESPONSES:,} synthetic responses. Its data: {folder.path}, wiped first.")
     with folder.held():
         folder.wipe()
         folder.make()
-        platform = Platform(settings, folder)
+        platform = _platform(stack, settings, folder)
         with show.phase("Starting MongoDB, Kafka and ten service processes"):
-            kafka_jars(StackSettings.from_environment())
             with err.status("starting") as line:
                 platform.told = lambda state: line.update(progress(state))
                 platform.start()
-            show.line("for development only: MongoDB and Kafka listen on 127.0.0.1 without authentication")
+            show.line("for development only: MongoDB and Kafka know who asks, but listen in clear on 127.0.0.1")
         try:
             with Client(platform.state, platform.bench, ROLES) as client:
-                run = Demo(platform, client, show)
+                run = Demo(platform.bench, client, show)
                 run.run()
         finally:
             platform.told = lambda _: None
             with show.phase("Stopping everything"):
                 platform.stop()
     _conclude(show, run)
+
+
+def _platform(
+    stack: Literal["embedded", "containers"], settings: CliSettings, folder: Folder
+) -> Platform | ComposePlatform:
+    if stack == "containers":
+        return ComposePlatform(settings, folder, keep=False)
+    kafka_jars(StackSettings.from_environment())  # here, where the progress of a download can be seen
+    return Platform(settings, folder)
 
 
 def _conclude(show: Show, run: Demo) -> None:

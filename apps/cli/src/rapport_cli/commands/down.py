@@ -9,6 +9,7 @@ from rapport_stack.process import until
 
 from rapport_cli.console import err, out
 from rapport_cli.errors import CommandError
+from rapport_cli.running.compose import ComposePlatform
 from rapport_cli.running.state import Folder
 from rapport_cli.settings import CliSettings
 
@@ -20,7 +21,8 @@ def down(
     wipe: Annotated[bool, typer.Option("--wipe", help="Delete all data too: the next start begins empty.")] = False,
 ) -> None:
     """Stop the platform; its data stays unless you ask for --wipe."""
-    folder = Folder(CliSettings.from_environment().folder)
+    settings = CliSettings.from_environment()
+    folder = Folder(settings.folder)
     if folder.taken():
         state = folder.state()
         os.kill(state.pid, signal.SIGTERM)
@@ -33,8 +35,12 @@ def down(
         out.print("Rapport is stopped.")
     else:
         out.print("Rapport does not run here.")
+    last = folder.last()
+    if last is not None and last.stack == "containers":
+        # Its supervisor has done so, unless it was killed; the volumes it leaves to whoever wants them gone.
+        with err.status("removing containers"):
+            ComposePlatform(settings, folder, keep=not wipe).stop()
     if wipe:
-        last = folder.last()
         folder.wipe()
         out.print("Its data is deleted.")
         if last is not None and last.stack == "external":

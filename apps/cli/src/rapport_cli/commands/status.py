@@ -10,6 +10,7 @@ from rich.table import Table
 
 from rapport_cli.console import out
 from rapport_cli.errors import NotRunning
+from rapport_cli.lacking import lacking
 from rapport_cli.running.state import Folder, ProcessState, State
 from rapport_cli.settings import CliSettings
 
@@ -35,6 +36,7 @@ def survey(state: State) -> dict[str, Any]:
     """Ask every process for its own words, now."""
     with httpx.Client(timeout=3.0, trust_env=False) as http:
         processes = {name: _process(http, process) for name, process in state.processes.items()}
+    gaps = processes.get("measures-worker", {}).get("gaps") or {}
     servers = dict(state.servers)
     ready = bool(processes) and all(p["ready"] for p in processes.values()) and all(servers.values()) and state.ready
     return {
@@ -48,6 +50,7 @@ def survey(state: State) -> dict[str, Any]:
         "workbench": state.workbench,
         "urls": state.urls,
         "processes": processes,
+        "lacking": lacking(state, gaps),
     }
 
 
@@ -77,7 +80,7 @@ def _show(state: State, report: dict[str, Any]) -> None:
         table.add_row(
             name,
             "[green]ready[/]" if process["ready"] else f"[red]{process.get('reason') or process['state']}[/]",
-            str(process["pid"]),
+            str(process["pid"] or ""),
             str(process["restarts"] or ""),
             _number(process.get("unsent")),
             _number(sum(each["number"] for each in positions.values()) if positions else None),
@@ -86,6 +89,8 @@ def _show(state: State, report: dict[str, Any]) -> None:
             ", ".join(process.get("gaps") or ()),
         )
     out.print(table)
+    for each in report["lacking"]:
+        out.print(f"[yellow]●[/] {each['words']}")
 
 
 def _number(value: int | None) -> str:

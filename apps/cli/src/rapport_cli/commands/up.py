@@ -22,7 +22,9 @@ from rapport_cli.settings import CliSettings
 
 
 def up(
-    stack: Annotated[Mode, typer.Option(help="Where MongoDB and Kafka come from.")] = "embedded",
+    stack: Annotated[
+        Mode, typer.Option(help="Where MongoDB and Kafka come from; containers: the services too, by docker compose.")
+    ] = "embedded",
     mongods: Annotated[int, typer.Option(help="Members of the MongoDB replica set, 1 or 3.")] = 1,
     brokers: Annotated[int, typer.Option(help="Kafka brokers, 1 or 3.")] = 1,
     sampling: Annotated[float, typer.Option(help="Part of the requests that leave a trace.", min=0, max=1)] = 1.0,
@@ -37,8 +39,12 @@ def up(
         return
     if stack == "embedded":
         kafka_jars(StackSettings.from_environment())  # here, where the progress of a download can be seen
+    options: dict[str, object] = {"mode": stack, "mongods": mongods, "brokers": brokers, "sampling": sampling}
+    if stack == "containers":
+        if (mongods, brokers) != (1, 1):
+            raise typer.BadParameter("the compose file has one MongoDB and one Kafka")
+        options = {"compose": True, "sampling": sampling}
     started = time.monotonic()
-    options = {"mode": stack, "mongods": mongods, "brokers": brokers, "sampling": sampling}
     state = _follow(folder, _supervise(folder, options))
     out.print(f"Rapport runs, {time.monotonic() - started:.0f} s after the start.")
     show(state)
@@ -56,8 +62,10 @@ def show(state: State) -> None:
     out.print('A token:   TOKEN=$(rapport token --role analyst); curl -H "Authorization: Bearer $TOKEN" …')
     out.print("Look:      rapport status · rapport watch · rapport trace --last · rapport load")
     out.print("Stop:      rapport down")
-    if state.stack == "embedded":
-        out.print("For development only: MongoDB and Kafka listen on 127.0.0.1 without authentication.", style="yellow")
+    if state.stack != "external":
+        out.print(
+            "For development only: MongoDB and Kafka know who asks, but listen in clear on 127.0.0.1.", style="yellow"
+        )
 
 
 def _supervise(folder: Folder, options: Mapping[str, object]) -> "subprocess.Popen[bytes]":

@@ -40,7 +40,7 @@ def subscribe(client: Client, mailbox: Mailbox, ids: dict[str, str]) -> str:
     Returns the subscription of the person who will withdraw consent.
     """
     _subscribe(client, [VERDICT, REPLY, BROKEN, CONTACT], "email", OFFICE)
-    hook = f"{client.state.workbench}/hooks/{HOOK}"
+    hook = f"{client.bench.url}/hooks/{HOOK}"
     mailbox.trust(HOOK, _subscribe(client, [VERDICT], "webhook", hook)["secret"])
     mailbox.fail(HOOK, httpx.codes.SERVICE_UNAVAILABLE, 2)
     _subscribe(client, [REPLY], "email", f"{TAKING_PART[0]}@example.org", ids[TAKING_PART[0]])

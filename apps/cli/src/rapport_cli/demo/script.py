@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, Final
 
 from measures.domain.instrument import Instrument, load_instruments
-from rapport_stack.mailbox import Mailbox
-from rapport_stack.spans import SpanStore, Story, render
+from rapport_stack.spans import Story, render
+from rapport_stack.workbench import Workbench
 from rich.table import Table
 
 from rapport_cli import loading
@@ -19,7 +19,6 @@ from rapport_cli.demo.ledger import Ledger, WaveLedger
 from rapport_cli.demo.reconciliation import Reconciled, counted_everywhere, recomputed, reconcile, untold
 from rapport_cli.demo.show import Show
 from rapport_cli.errors import CommandError
-from rapport_cli.running.platform import Platform
 from rapport_cli.synthetic.plan import WavePlan
 from rapport_cli.synthetic.responses import responses
 from rapport_cli.synthetic.story import BROKEN_QUESTION, ON_TARGET, POLICE, SEED, STAKEHOLDERS, STORY
@@ -38,7 +37,7 @@ FAN: Final = 3
 class Demo:
     """One run. `differences` is what is not as it should be; empty where all is well."""
 
-    platform: Platform
+    bench: Workbench
     client: Client
     show: Show
     instruments: Mapping[str, Instrument] = field(
@@ -85,7 +84,7 @@ class Demo:
         self.show.line(f"{len(self.ids)} synthetic stakeholders, 550 of them in the survey's segments")
 
     def engage(self) -> None:
-        with Mailbox(self.platform.folder.workbench / "mailbox") as mailbox:
+        with self.bench.mailbox() as mailbox:
             self.leaving = people.subscribe(self.client, mailbox, self.ids)
         self.kept = people.open_exercise(self.client, self.ids, days=14, title="Synthetic exercise on letters")
         self.broken = people.open_exercise(self.client, self.ids, days=-30, title="Synthetic exercise on waiting")
@@ -196,7 +195,7 @@ class Demo:
             self.differences.append(f"{ON_TARGET} is {on_target['share']}: {on_target['words']}")
 
     def tell_messages(self) -> None:
-        with Mailbox(self.platform.folder.workbench / "mailbox") as mailbox:
+        with self.bench.mailbox() as mailbox:
             received = mailbox.messages(limit=MOST_MESSAGES)
             tried = len(mailbox.messages(turned_away=True, limit=MOST_MESSAGES)) - len(received)
         drawn = Table("to", "by", "messages", "the last one", box=None, pad_edge=False)
@@ -221,7 +220,7 @@ class Demo:
                 self.differences.append(f"nobody was told of: {words.lower()}")
 
     def tell_trace(self) -> None:
-        with SpanStore(self.platform.folder.workbench / "spans") as store:
+        with self.bench.spans() as store:
 
             def complete() -> bool:
                 return any(span.service == "notifications" for span in store.story(self.trace))

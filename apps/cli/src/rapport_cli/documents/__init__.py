@@ -1,1 +1,1 @@
-"""The documents that are written from the code: events, AsyncAPI, OpenAPI, access. `python -m rapport_cli.documents`."""
+"""The documents that are written from the code: events, AsyncAPI, OpenAPI, access, licences. `python -m rapport_cli.documents`."""

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from rapport_cli.documents.access import access_page
 from rapport_cli.documents.asyncapi import asyncapi_document
+from rapport_cli.documents.distributions import CHECKOUT
 from rapport_cli.documents.events import events_page
 from rapport_cli.documents.house import House
+from rapport_cli.documents.licences import licences_page
+from rapport_cli.documents.machines import machines_page, principals_document
 from rapport_cli.documents.openapi import openapi_document
+from rapport_cli.documents.security import security_page
 
-DOCS = Path(__file__).parents[5] / "docs"
-"""`docs` of a source checkout."""
+DOCS = CHECKOUT / "docs"
 
 FOLDERS = ("asyncapi", "openapi")
 """Folders that hold nothing but generated documents."""
@@ -25,6 +28,10 @@ def generate(house: House) -> dict[str, str]:
     return {
         "events.md": events_page(house),
         "access.md": access_page(house),
+        "licences.md": licences_page(),
+        "security.md": security_page(house),
+        "machines.md": machines_page(house),
+        "../deploy/principals.json": principals_document(house),
         **{f"asyncapi/{service.name}.yaml": asyncapi_document(service, house) for service in house.services},
         **{f"openapi/{service.name}.json": openapi_document(service) for service in house.services},
     }

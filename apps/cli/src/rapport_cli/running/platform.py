@@ -5,20 +5,22 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
 
 import httpx
 from rapport_stack import Stack, StackError, spawn, stop
 from rapport_stack import ports as free_ports
+from rapport_stack.mongo_users import without_user
 from rapport_stack.process import until
-from rapport_stack.stack import Mode
+from rapport_stack.stack import Mode, Server
 from rapport_stack.workbench import Workbench
 
 from rapport_cli.errors import CommandError
-from rapport_cli.running.environment import service_environment
+from rapport_cli.running.environment import granted, service_environment
 from rapport_cli.running.process import KeptProcess
 from rapport_cli.running.state import SERVICES, Folder, ProcessState, State
 from rapport_cli.settings import CliSettings
@@ -36,7 +38,8 @@ class Platform:
     """MongoDB, Kafka, the development programs and five services of two processes each.
 
     Everything is a child of this process and dies with it. `state` is what other commands may know; it is in the
-    folder too, and `told` hears of every change.
+    folder too, and `told` hears of every change. `program` is the module that runs a process of a service, with the
+    arguments before service and half; `left_alone` are servers that stay down when they are down.
 
     Raises:
         StackError, CommandError: from `start`; then nothing stays.
@@ -51,14 +54,25 @@ class Platform:
         mongods: int = 1,
         brokers: int = 1,
         sampling: float = 1.0,
+        program: Sequence[str] = ("rapport_chassis",),
+        mongod_parameters: Mapping[str, str] = MappingProxyType({}),
         told: Callable[[State], None] = lambda _: None,
     ) -> None:
         self.folder = folder
         self.settings = settings
         self.brokers = brokers
         self.sampling = sampling
+        self.program = program
         self.told = told
-        self.stack = Stack(mode, folder.data, mongods=mongods, brokers=brokers)
+        self.left_alone: set[Server] = set()
+        self.stack = Stack(
+            mode,
+            folder.data,
+            mongods=mongods,
+            brokers=brokers,
+            mongod_parameters=mongod_parameters,
+            principals=granted(settings.inherited),
+        )
         self.state = State(pid=os.getpid(), since=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), stack=mode)
         self.kept: list[KeptProcess] = []
         self._bench: Popen[bytes] | None = None
@@ -134,7 +148,7 @@ class Platform:
         self.told(self.state)
 
     def _note_servers(self) -> None:
-        self.state.mongo_uri = self.stack.endpoints.mongo_uri
+        self.state.mongo_uri = without_user(self.stack.endpoints.mongo_uri)
         self.state.kafka_bootstrap = self.stack.endpoints.kafka_bootstrap
         self.state.servers = {"MongoDB": self.stack.mongo.running, "Kafka": self.stack.kafka.running}
 
@@ -160,7 +174,7 @@ class Platform:
                 name = f"{service}-{half}"
                 environment = service_environment(
                     self.settings.inherited,
-                    endpoints=self.stack.endpoints,
+                    endpoints=self.stack.endpoints_of(service),
                     brokers=self.brokers,
                     bench=self.bench,
                     master_key=self.folder.master_key(),
@@ -171,7 +185,7 @@ class Platform:
                 self.kept.append(
                     KeptProcess(
                         name=name,
-                        argv=[sys.executable, "-m", "rapport_chassis", service, half],
+                        argv=[sys.executable, "-m", *self.program, service, half],
                         env=environment,
                         log=self.folder.logs / f"{name}.log",
                         private=f"http://{free_ports.LOOPBACK}:{ports[name]}",
@@ -215,7 +229,7 @@ class Platform:
             for process in self.kept:
                 process.look(self._http)
             for server in (self.stack.mongo, self.stack.kafka):
-                if not server.running and not self._ending.is_set():
+                if not server.running and server not in self.left_alone and not self._ending.is_set():
                     with _tolerated():
                         server.start()
             if self._bench is not None and self._bench.poll() is not None:

@@ -26,6 +26,7 @@ class KeptProcess:
         private: base URL of its health, metrics and status.
         restarts: how often it was started again.
         said: readiness in its own words, or how it ended; empty when it is ready.
+        code: what the last one ended with, that of a signal negative; None while none has.
     """
 
     name: str
@@ -35,6 +36,7 @@ class KeptProcess:
     private: str
     restarts: int = 0
     said: str = "starting"
+    code: int | None = None
     deaths: int = 0
     _process: subprocess.Popen[bytes] | None = None
     _started: float = 0.0
@@ -93,7 +95,7 @@ class KeptProcess:
         self.deaths = 1 if time.monotonic() - self._started > SETTLED_AFTER else self.deaths + 1
         pause = min(FIRST_PAUSE * 2 ** (self.deaths - 1), LONGEST_PAUSE)
         self._due = time.monotonic() + pause
-        self._process = None
+        self._process, self.code = None, code
         how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         self.said = f"{how}; starts again in {pause:.1f} s"
 

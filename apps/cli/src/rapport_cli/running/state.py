@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rapport_stack import Endpoints, Stack
+from rapport_stack.principals import Credentials
+
 from rapport_cli.errors import CommandError, NotRunning
 
 SERVICES = ("registry", "engagement", "feedback", "measures", "notifications")
@@ -41,6 +44,7 @@ class State:
     ready: bool = False
     error: tuple[str, str] | None = None
     mongo_uri: str = ""
+    """Without user: who may log in finds the password where it is kept."""
     kafka_bootstrap: str = ""
     servers: dict[str, bool] = field(default_factory=dict)
     workbench: str = ""
@@ -96,7 +100,7 @@ class Folder:
         return False
 
     def write(self, state: State) -> None:
-        self._replace("state.json", json.dumps(asdict(state), indent=2))
+        self.replace("state.json", json.dumps(asdict(state), indent=2))
 
     def last(self) -> State | None:
         """The newest state, also that of a platform that has ended; None: there never was one."""
@@ -119,8 +123,15 @@ class Folder:
         """Base64 of the development keyring's master key, made when first asked for and kept with the data."""
         file = self.path / "master_key"
         if not file.exists():
-            self._replace("master_key", base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode())
+            self.replace("master_key", base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode())
         return file.read_text()
+
+    def endpoints(self, name: str) -> Endpoints:
+        """Of a principal at the servers of the platform that runs here. Raises NotRunning."""
+        state = self.state()
+        if state.stack == "external":
+            return Stack("external").endpoints
+        return Endpoints(state.mongo_uri, state.kafka_bootstrap).of(name, Credentials.of(self.data))
 
     def ports(self) -> dict[str, int]:
         """The ports of last time."""
@@ -131,7 +142,7 @@ class Folder:
         return remembered
 
     def remember_ports(self, ports: dict[str, int]) -> None:
-        self._replace("ports.json", json.dumps(ports))
+        self.replace("ports.json", json.dumps(ports))
 
     def wipe(self) -> None:
         """Delete what a platform wrote: data, messages, spans, logs.
@@ -146,7 +157,7 @@ class Folder:
         if last is None or last.stack != "external":
             (self.path / "master_key").unlink(missing_ok=True)
 
-    def _replace(self, name: str, text: str) -> None:
+    def replace(self, name: str, text: str) -> None:
         """Nobody ever reads half a file, nor anybody else's."""
         staged = self.path / f".{name}.{os.getpid()}"
         with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

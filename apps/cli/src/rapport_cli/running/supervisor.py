@@ -15,6 +15,7 @@ from typing import Any
 from rapport_stack import StackError
 
 from rapport_cli.errors import CommandError
+from rapport_cli.running.compose import ComposePlatform
 from rapport_cli.running.platform import Platform
 from rapport_cli.running.state import Folder, State
 from rapport_cli.settings import CliSettings
@@ -49,8 +50,10 @@ def main(options: dict[str, Any]) -> int:
         return 1  # whoever waits reads it from the state
 
 
-def _platform(settings: CliSettings, folder: Folder, options: dict[str, Any]) -> Platform:
+def _platform(settings: CliSettings, folder: Folder, options: dict[str, Any]) -> Platform | ComposePlatform:
     """Raises StackError for a stack that cannot be; the state says it to whoever waits."""
+    if options.pop("compose", False):
+        return ComposePlatform(settings, folder, **options)
     try:
         return Platform(settings, folder, **options)
     except StackError as error:
@@ -59,7 +62,7 @@ def _platform(settings: CliSettings, folder: Folder, options: dict[str, Any]) ->
         raise
 
 
-def _hold(platform: Platform) -> None:
+def _hold(platform: Platform | ComposePlatform) -> None:
     """Wait for the other end of standard input to close."""
     while os.read(0, 4096):
         continue

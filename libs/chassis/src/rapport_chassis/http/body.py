@@ -1,25 +1,27 @@
-"""A body as it may come in: not too long, not packed; JSON in UTF-8, not too deep, no key twice, no odd number."""
+"""A body as it may come in: not too long, not packed; JSON in UTF-8, not too deep, no key twice, nothing odd in it."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
 from fastapi import HTTPException, Request
+
+from rapport_chassis.http.characters import UNWELCOME, WHY, is_half
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from starlette.types import Receive, Scope
 
+    from rapport_chassis.access import Principal
+
 MOST_BYTES = 1024 * 1024
 MOST_DEPTH = 32
 LONGEST_LINE = 64 * 1024
 LONGEST_INTEGER = 20
 STORED_INTEGERS = range(-(2**63), 2**63)
-SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class StrictRequest(Request):
@@ -27,6 +29,9 @@ class StrictRequest(Request):
 
     Its JSON is refused where two readers could understand it differently.
     """
+
+    principal: Principal | None = None
+    """Who sent it; nobody on public routes."""
 
     def __init__(self, scope: Scope, receive: Receive, most: int | None) -> None:
         super().__init__(scope, receive)
@@ -65,6 +70,10 @@ class StrictRequest(Request):
         return HTTPException(413, f"a body has at most {self.most} bytes")
 
 
+class NoNumber(ValueError):
+    """One that JSON has not, or that could not be stored."""
+
+
 async def lines(request: Request, longest: int = LONGEST_LINE) -> AsyncIterator[tuple[int, bytes | None]]:
     """The lines of a streamed body, numbered from 1, without their ends; None for one of more than `longest` bytes."""
     number, rest, skipping = 1, b"", False
@@ -80,7 +89,7 @@ async def lines(request: Request, longest: int = LONGEST_LINE) -> AsyncIterator[
 
 
 def parse(body: bytes) -> Any:
-    """The value of a JSON text. Raises HTTPException 400, which says what is wrong and quotes nothing."""
+    """The value of a JSON text. Raises HTTPException 400, or 422 for a value that is none of ours; it quotes nothing."""
     try:
         value = json.loads(
             body.decode("utf-8"),
@@ -89,19 +98,19 @@ def parse(body: bytes) -> Any:
             parse_float=_float,
             parse_int=_int,
         )
-        if SURROGATE.search(body):
-            json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError:
         raise HTTPException(400, "the body is not UTF-8") from None
-    except UnicodeEncodeError:
-        raise HTTPException(400, "half a surrogate pair is no character") from None
     except RecursionError:
         raise HTTPException(400, _too_deep()) from None
+    except NoNumber as error:
+        raise HTTPException(422, str(error)) from None
     except json.JSONDecodeError as error:
         raise HTTPException(400, f"malformed JSON at line {error.lineno}, column {error.colno}") from None
     except ValueError as error:
         raise HTTPException(400, str(error)) from None
     _check_depth(value)
+    if b"\\" in body or b"\x7f" in body or not body.isascii():  # otherwise JSON itself has kept them out
+        _check_characters(value)
     return value
 
 
@@ -113,19 +122,19 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _constant(_: str) -> Any:
-    raise ValueError("NaN and Infinity are no JSON")
+    raise NoNumber("NaN and Infinity are no JSON")
 
 
 def _float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError("a number is too large")
+        raise NoNumber("a number is too large")
     return value
 
 
 def _int(text: str) -> int:
     if len(text) > LONGEST_INTEGER or (number := int(text)) not in STORED_INTEGERS:
-        raise ValueError("a number is too large")
+        raise NoNumber("a number is too large")
     return number
 
 
@@ -141,6 +150,22 @@ def _check_depth(value: Any) -> None:
         if not level:
             return
     raise HTTPException(400, _too_deep())
+
+
+def _check_characters(value: Any) -> None:
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                found = UNWELCOME.search(text)
+                if found is not None and is_half(found[0]):
+                    raise HTTPException(400, "half a surrogate pair is no character")
+                if found is not None:
+                    raise HTTPException(422, WHY)
+            case dict() as members:
+                waiting += [*members, *members.values()]
+            case list() as items:
+                waiting += items
 
 
 def _too_deep() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from http import HTTPStatus
 from itertools import islice
@@ -14,12 +15,13 @@ from fastapi.routing import iter_route_contexts
 from opentelemetry.trace import format_trace_id, get_current_span
 from pydantic import BaseModel, Field, ValidationError
 from pymongo.errors import ConnectionFailure
+from rapport_ports import OutOfReach
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from rapport_chassis.access import Forbidden, Unauthenticated
 from rapport_chassis.committer import TooLarge
-from rapport_chassis.errors import Conflict, PreconditionFailed, Unavailable
+from rapport_chassis.errors import Conflict, PreconditionFailed, TooManyRequests, Unavailable
 from rapport_chassis.http.idempotency import IdempotencyReused
 from rapport_chassis.journal import EventTooLarge
 from rapport_chassis.keyring import KeyringUnavailable, SubjectErased
@@ -47,6 +49,7 @@ OWN_ERRORS: dict[type[Exception], int] = {
     TooLarge: 413,
     SubjectErased: 410,
     Forbidden: 403,
+    OutOfReach: 403,
 }
 
 
@@ -112,8 +115,7 @@ def install(app: FastAPI, errors: Mapping[type[Exception], int]) -> None:
     async def declared(_: Request, error: Exception) -> ProblemResponse:
         table = {**OWN_ERRORS, **errors}
         kind = next(kind for kind in type(error).__mro__ if kind in table)
-        challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'} if kind is Forbidden else None
-        return problem(table[kind], str(error), slug=slug_of(kind), headers=challenge)
+        return problem(table[kind], str(error), slug=slug_of(kind), headers=_what_to_do(error, table[kind]))
 
     async def http(request: Request, error: Exception) -> ProblemResponse:
         if not isinstance(error, HTTPException):
@@ -145,9 +147,22 @@ def install(app: FastAPI, errors: Mapping[type[Exception], int]) -> None:
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Unauthenticated, unauthenticated)
+    app.add_exception_handler(TooManyRequests, _too_many)
     app.add_exception_handler(Unavailable, unavailable)
     app.add_exception_handler(KeyringUnavailable, unavailable)
     app.add_exception_handler(ConnectionFailure, store_away)
+
+
+async def _too_many(_: Request, error: Exception) -> ProblemResponse:
+    """With the header fields of draft-ietf-httpapi-ratelimit-headers, for clients that pace themselves."""
+    if not isinstance(error, TooManyRequests):
+        raise error
+    headers = {
+        "Retry-After": str(error.retry_after),
+        "RateLimit-Policy": f'"{error.rule}";q={error.limit};w={math.ceil(error.seconds)}',
+        "RateLimit": f'"{error.rule}";r=0;t={error.retry_after}',
+    }
+    return problem(429, str(error), slug=slug_of(TooManyRequests), headers=headers)
 
 
 class Unexpected:
@@ -181,6 +196,14 @@ class Unexpected:
             trace_id = format_trace_id(context.trace_id) if context.is_valid else None
             fault = problem(500, "this is our fault; it has been noted", trace_id=trace_id)
             await fault(scope, receive, send)
+
+
+def _what_to_do(error: Exception, status: int) -> dict[str, str]:
+    if isinstance(error, Forbidden):
+        return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return {"Retry-After": str(getattr(error, "retry_after", 60))}
+    return {}
 
 
 def _methods(request: Request) -> set[str]:

@@ -7,28 +7,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from rapport_chassis.access import Forbidden, Principal, Unauthenticated
+from rapport_chassis.http.address import Address
 from rapport_chassis.http.body import StrictRequest
+from rapport_chassis.http.endpoint import Endpoint
 from rapport_chassis.http.preconditions import unless_known
 from rapport_chassis.http.problems import documented
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
-Endpoint = Callable[..., Any]
+    from starlette.types import Receive, Scope
+
+Declared = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""What `@routes.get(...)` gives."""
 
 DOCUMENTED = {
     400: "Malformed",
     401: "No good token",
     403: "The token's roles are not enough",
     413: "Too large",
+    414: "Too long an address",
     415: "Another media type",
     422: "Understood, and wrong",
+    429: "More than a limit allows; see Retry-After",
     503: "Not now; see Retry-After",
 }
 
@@ -39,18 +47,22 @@ class Access:
 
     roles: frozenset[str] = frozenset()
     reason: str | None = None
+    regional: bool = True
+    """Whether tokens that are bound to a region may use it as well."""
 
     def check(self, principal: Principal) -> None:
         """Raises Forbidden."""
         if not self.roles & principal.roles:
             raise Forbidden(f"this needs one of the roles {', '.join(sorted(self.roles))}")
+        if principal.region is not None and not self.regional:
+            raise Forbidden("this is about all regions, and the token is bound to one")
 
 
-def allow(*roles: str) -> Access:
-    """For whoever has one of these roles."""
+def allow(*roles: str, regional: bool = True) -> Access:
+    """For whoever has one of these roles. Not `regional`: and a token that is bound to no region."""
     if not roles:
         raise ValueError("name at least one role")
-    return Access(frozenset(roles))
+    return Access(frozenset(roles), regional=regional)
 
 
 def public(reason: str) -> Access:
@@ -62,51 +74,70 @@ class UndeclaredAccess(Exception):
     """A route of which nobody has said who may use it: the service does not start."""
 
 
-class _Route(APIRoute):
-    def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
+class Route(APIRoute):
+    """FastAPI's route with its access, and with a short way to its endpoint."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         self.access = _read(self.openapi_extra)
-        self.streaming = bool((self.openapi_extra or {}).get("x-streaming"))
+        self.limit = (self.openapi_extra or {}).get("x-limit", "writes")
+        self._endpoint = Endpoint(self)
+        self._streaming = bool((self.openapi_extra or {}).get("x-streaming"))
+        self._media_type = "application/json" if self.body_field is not None else None
+        self._unread = self.body_field is None and not self._streaming
+        self._address = Address(self.dependant, whole=":path}" in path)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
+        async def handle(request: Request) -> Response:
+            return await self.answer(request.scope, request.receive)
 
-        async def closed(request: Request) -> Response:
-            access = _read(self.openapi_extra)
-            if access is None:
-                raise UndeclaredAccess(self.path)
-            if access.roles:
-                principal = await request.app.state.verifier.verify(_token(request))
-                access.check(principal)
-                request.state.principal = principal
-            strict = StrictRequest(
-                request.scope, request.receive, None if self.streaming else request.app.state.body_limit
-            )
-            strict.check_headers("application/json" if self.body_field is not None else None)
-            return unless_known(strict, await handle(strict))
+        return handle
 
-        return closed
+    async def answer(self, scope: Scope, receive: Receive) -> Response:
+        """The answer to a request that is for this route. Raises what the app's handlers know how to tell."""
+        state = scope["app"].state
+        request = StrictRequest(scope, receive, None if self._streaming else state.body_limit)
+        if self.access is None:
+            raise UndeclaredAccess(self.path)
+        allowances = getattr(state, "allowances", None)
+        principal = None
+        if self.access.roles:
+            try:
+                principal = request.principal = await state.verifier.verify(_token(request))
+            except Unauthenticated as refused:
+                if allowances is not None and refused.reason is not None:
+                    await allowances.take("bad-tokens", network_of(scope))
+                raise
+        if allowances is not None:
+            await allowances.take(self.limit, principal.subject if principal else network_of(scope))
+        if principal is not None:
+            self.access.check(principal)
+        self._address.check(scope)
+        request.check_headers(self._media_type)
+        if self._unread and request.method != "GET":
+            await request.body()  # a request that breaks off in a body nobody wants has done nothing
+        return unless_known(request, await self._endpoint(request))
 
 
 class Routes:
     """Some routes of a service; every one says who may use it, and what it shows."""
 
     def __init__(self, prefix: str = "", tags: list[str] | None = None) -> None:
-        self.router = APIRouter(prefix=prefix, tags=list(tags or []), route_class=_Route)
+        self.router = APIRouter(prefix=prefix, tags=list(tags or []), route_class=Route)
 
-    def get(self, path: str, *, access: Access, view: Any = None, **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def get(self, path: str, *, access: Access, view: Any = None, **options: Any) -> Declared:
         return self._add("GET", path, access, view, **options)
 
-    def post(self, path: str, *, access: Access, view: Any = None, **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def post(self, path: str, *, access: Access, view: Any = None, **options: Any) -> Declared:
         return self._add("POST", path, access, view, **{"status": 201, **options})
 
-    def put(self, path: str, *, access: Access, view: Any = None, **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def put(self, path: str, *, access: Access, view: Any = None, **options: Any) -> Declared:
         return self._add("PUT", path, access, view, **options)
 
-    def patch(self, path: str, *, access: Access, view: Any = None, **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def patch(self, path: str, *, access: Access, view: Any = None, **options: Any) -> Declared:
         return self._add("PATCH", path, access, view, **options)
 
-    def delete(self, path: str, *, access: Access, view: Any = None, **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def delete(self, path: str, *, access: Access, view: Any = None, **options: Any) -> Declared:
         return self._add("DELETE", path, access, view, **options)
 
     def _add(
@@ -117,11 +148,15 @@ class Routes:
         view: Any,
         *,
         status: int = 200,
+        limit: str | None = None,
         streaming: bool = False,
         problems: tuple[int, ...] = (),
         **options: Any,
-    ) -> Callable[[Endpoint], Endpoint]:
-        declared: dict[str, Any] = {"x-access": {"roles": sorted(access.roles), "public": access.reason}}
+    ) -> Declared:
+        declared: dict[str, Any] = {
+            "x-access": {"roles": sorted(access.roles), "public": access.reason, "regional": access.regional},
+            "x-limit": limit or ("reads" if method == "GET" else "writes"),
+        }
         if access.roles:
             declared["security"] = [{"bearer": []}]
         declared |= options.pop("openapi_extra", {})
@@ -171,11 +206,26 @@ def _routes(app: FastAPI) -> Iterator[Any]:
 
 def _read(extra: dict[str, Any] | None) -> Access | None:
     found = (extra or {}).get("x-access")
-    return Access(frozenset(found["roles"]), found["public"]) if found else None
+    return Access(frozenset(found["roles"]), found["public"], found["regional"]) if found else None
+
+
+def network_of(scope: Scope) -> str:
+    """The address at the other end of the connection; of IPv6 its /64, within which whoever has one address has them all.
+
+    What headers say of it (X-Forwarded-For) anybody can say.
+    """
+    client = scope.get("client")
+    try:
+        address = ip_address(client[0] if client else "")
+    except ValueError:
+        return "unknown"
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return str(ip_network((address, 64), strict=False))
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _token(request: Request) -> str:
-    if "access_token" in request.query_params:
+    if request.scope["query_string"] and "access_token" in request.query_params:
         raise Unauthenticated("a token belongs in the Authorization header, for URLs end in logs")
     found = request.headers.getlist("authorization")
     if not found:

@@ -9,14 +9,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, TypeAdapter
 
 from rapport_chassis.access import Principal
 from rapport_chassis.documents import midnight_after
-from rapport_chassis.errors import Conflict, PreconditionFailed, Unavailable
+from rapport_chassis.errors import Conflict, PreconditionFailed, TooManyRequests, Unavailable
 from rapport_chassis.http.idempotency import IdempotencyReused, fingerprint, key_of
 from rapport_chassis.http.preconditions import etag
 from rapport_chassis.runtime import ATTEMPTS, IDEMPOTENCY
@@ -26,6 +26,8 @@ from rapport_chassis.write_set import ABSENT, Write
 if TYPE_CHECKING:
     from rapport_chassis.runtime import Runtime
     from rapport_chassis.unit_of_work import UnitOfWork
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,13 @@ class Each(Protocol):
         self,
         use_case: Callable[[Any, Any], Awaitable[Any]],
         commands: Sequence[Any],
+        *,
+        rows: int | None = None,
     ) -> list[Outcome]: ...
+
+
+ANYBODY = Principal("anonymous", frozenset())
+"""Whoever asks at a public route."""
 
 
 @dataclass(slots=True)
@@ -97,6 +105,17 @@ class Runner:
         repeats the request; the same key with another request is refused (422).
         """
         self._admit()
+        return await self._in_time(self._run(use_case, command, view=view, status=status, expect=expect))
+
+    async def _run(
+        self,
+        use_case: Callable[[Any, Any], Awaitable[Any]],
+        command: Any,
+        *,
+        view: Callable[[Any], Any] | None,
+        status: int | None,
+        expect: Mapping[str, int] | None,
+    ) -> Response:
         key = await self._idempotency_key()
         for attempt in range(ATTEMPTS):
             if key is not None and (stored := await self._stored_answer(key)) is not None:
@@ -114,6 +133,7 @@ class Runner:
                     raise PreconditionFailed("it was changed in the meantime: read it again") from None
                 if attempt == ATTEMPTS - 1:
                     raise
+                await self.runtime.renew()
                 await asyncio.sleep(0.002 * 2**attempt)
                 continue
             unit.committed()
@@ -128,16 +148,34 @@ class Runner:
         view: Callable[[Any], Any] | None = None,
     ) -> Response:
         """A read: the same without a commit."""
-        result = await use_case(question, self._unit(None))
+        result = await self._in_time(use_case(question, self._unit(None)))
         return self._answer(result, view, None)
 
     async def each(
         self,
         use_case: Callable[[Any, Any], Awaitable[Any]],
         commands: Sequence[Any],
+        *,
+        rows: int | None = None,
     ) -> list[Outcome]:
-        """Many commands in one transaction; where that is refused, each in its own. Outcomes in the order given."""
+        """Many commands in one transaction; where that is refused, each in its own. Outcomes in the order given.
+
+        They count as so many `rows` against the limit of the route; beyond it all of them come to TooManyRequests.
+        """
         self._admit()
+        limit = getattr(self.request.scope.get("route"), "limit", "writes")
+        caller = self.principal or ANYBODY
+        try:
+            await self.runtime.allowances.take(limit, caller.subject, rows or len(commands))
+        except TooManyRequests as error:
+            return [Outcome(error=error)] * len(commands)
+        return await self._in_time(self._each(use_case, commands))
+
+    async def _each(
+        self,
+        use_case: Callable[[Any, Any], Awaitable[Any]],
+        commands: Sequence[Any],
+    ) -> list[Outcome]:
         unit = self._unit(None)
         outcomes: list[Outcome] = []
         for command in commands:
@@ -166,6 +204,7 @@ class Runner:
             except Conflict as error:
                 if attempt == ATTEMPTS - 1:
                     return Outcome(error=error)
+                await self.runtime.renew()
                 continue
             except Exception as error:  # noqa: BLE001 - as above
                 self._raise_if_not_the_rows(error)
@@ -178,15 +217,25 @@ class Runner:
         if isinstance(error, Unavailable) or not self.runtime.knows(error):
             raise error
 
+    async def _in_time(self, work: Awaitable[T]) -> T:
+        """An answer within the store's patience, whatever the store does; a commit under way goes on without us."""
+        try:
+            async with asyncio.timeout(self.runtime.settings.commit_patience_seconds):
+                return await work
+        except TimeoutError:
+            raise Unavailable("the store does not answer in time") from None
+
     def _admit(self) -> None:
         """Refuse writes while the events of earlier ones pile up: 503 beats a journal that grows without end."""
         self.runtime.gate.admit()
 
     def _unit(self, expect: Mapping[str, int] | None) -> "UnitOfWork":
+        caller = self.principal or ANYBODY
         return self.runtime.unit(
             Circumstances(
                 source=f"urn:rapport:{self.runtime.name}",
-                actor=self.principal.subject if self.principal else "anonymous",
+                actor=caller.subject,
+                caller=caller,
                 correlation=self.correlation,
                 expected=expect or {},
             ),
@@ -209,8 +258,12 @@ class Runner:
         if key is None:
             return None
         actor = self.principal.subject if self.principal else ""
-        print_ = fingerprint(self.request.method, self.request.url.path, await self.request.body())
+        print_ = fingerprint(self.request.method, self.request.scope["path"], await self.request.body())
+        if self.principal is not None and self.principal.region is not None:
+            # An answer given in one region is not given again to the same person in another.
+            print_ = f"{print_}\x00{self.principal.region}"
         # Keyed, because both can be guessed: a key may be somebody's address, a body somebody's answers.
+        await self.runtime.keyring.blind_key()  # of a service that reads the keyring and was there before its maker
         blind = self.runtime.keyring.blind
         return blind(f"idempotency-key\x00{actor}\x00{key}"), blind(f"idempotency-request\x00{print_}")
 
@@ -241,7 +294,7 @@ class Runner:
 
 
 async def _runner(request: Request) -> Runner:
-    return Runner(request.app.state.runtime, request, getattr(request.state, "principal", None))
+    return Runner(request.app.state.runtime, request, getattr(request, "principal", None))
 
 
 async def run(runner: Annotated[Runner, Depends(_runner)]) -> Run:
@@ -261,5 +314,5 @@ async def each(runner: Annotated[Runner, Depends(_runner)]) -> Each:
 
 async def principal(request: Request) -> Principal:
     """The dependency behind `Caller`."""
-    found: Principal = request.state.principal
+    found: Principal = request.principal  # type: ignore[attr-defined] # as StrictRequest has it
     return found

@@ -34,11 +34,19 @@ class Contact:
     logged_at: datetime
     """When it was known, beside `held_on`, when it was true."""
     logged_by: str
+    case_id: str | None = None
+    team: tuple[str, ...] | None = None
+    """Subjects of the tokens of those who work on the case, the only ones for whom the contact is there; None: no case."""
 
 
 def subject_of(contact_id: str, participants: tuple[str, ...]) -> str:
     """Whose erasure makes the notes unreadable."""
     return participants[0] if len(participants) == 1 else contact_id
+
+
+def team_of(named: tuple[str, ...], logged_by: str) -> tuple[str, ...]:
+    """Those who are named, and whoever logs the contact."""
+    return tuple(dict.fromkeys((*named, logged_by)))
 
 
 def check_held(held_on: date, now: datetime) -> None:

@@ -22,7 +22,7 @@ from engagement.usecases import Unit
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-Years = Annotated[tuple[Annotated[int, Field(ge=1, le=10)], ...], FROM_JSON]
+Years = Annotated[tuple[Annotated[int, Field(ge=1, le=10)], ...], FROM_JSON, Field(max_length=10)]
 
 
 class PlanLine(Command):

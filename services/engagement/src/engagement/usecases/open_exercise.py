@@ -35,7 +35,7 @@ class OpenExercise(Command):
 
 
 async def open_exercise(command: OpenExercise, unit: Unit) -> Exercise:
-    """Raises OrganiserDecides, ImpossibleDate, UnknownParticipants, ErasedParticipants, MixedData."""
+    """Raises OrganiserDecides, ImpossibleDate, UnknownParticipants, ErasedParticipants, MixedData, OutOfReach."""
     check_promise(command.organiser, command.decision_maker)
     opened_on = command.opened_on or day_of(unit.now)
     check_dates(opened_on, command.reply_due, unit.now)

@@ -25,7 +25,10 @@ class PlanState:
 
 
 async def read_delivery_plan(_: None, unit: Unit) -> PlanState:
-    """Raises PlanNotLoaded."""
+    """The same for all who may read it: the plan is everybody's, and numbers say nothing of a contact.
+
+    Raises PlanNotLoaded.
+    """
     plan = await unit.plans.get(PLAN)
     if plan is None:
         raise PlanNotLoaded("no delivery plan has been loaded")
@@ -33,7 +36,7 @@ async def read_delivery_plan(_: None, unit: Unit) -> PlanState:
 
     async def evidence(*, synthetic: bool) -> dict[str, int]:
         return {
-            activity.id: await unit.contacts.count({"activity_id": activity.id, "synthetic": synthetic})
+            activity.id: await unit.contacts.count({"activity_id": activity.id, "synthetic": synthetic}, whole=True)
             for activity in activities
         }
 

@@ -16,6 +16,6 @@ class Notes:
 async def read_notes(contact_id: str, unit: Unit) -> Notes:
     """ "erased" where everybody they are about was erased, from the moment we hear of it. Raises ContactNotFound."""
     contact = await read_contact(contact_id, unit)
-    participants = await unit.stakeholders.find({"id": {"in": contact.participants}})
+    participants = await unit.stakeholders.find({"id": {"in": contact.participants}}, whole=True)
     gone = all(participant.erased for participant in participants)
     return Notes(contact.id, ERASED if gone and contact.notes is not None else contact.notes)

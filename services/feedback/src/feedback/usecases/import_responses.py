@@ -3,15 +3,18 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rapport_ports import Command
+from rapport_ports import Command, OutOfReach
 
 from feedback.domain.instrument import Edition
-from feedback.domain.respondent import Respondent
+from feedback.domain.respondent import AnsweredTooOften, Respondent
 from feedback.domain.response import DayOutsideField, ReferenceReused, Response, ResponseInvalid, StakeholderErased
 from feedback.domain.wave import Wave
 from feedback.usecases import Id, Reference, Unit
 from feedback.usecases.read_wave import ReadWave, read_wave
 from feedback.usecases.submit_response import Submission, accept, check_repeated, id_of, make_response
+
+REJECTED = (ResponseInvalid, DayOutsideField, ReferenceReused, StakeholderErased, AnsweredTooOften, OutOfReach)
+"""What is wrong with one row, and with no other."""
 
 
 class Row(Submission):
@@ -79,9 +82,11 @@ def _import(
         response = make_response(id_, row, wave, edition, unit)
         if id_ in known:
             return Imported(Fate.DUPLICATE, check_repeated(response, known[id_]))
-        respondent = respondents.get(row.stakeholder_id) if row.stakeholder_id else None
+        respondent = None
+        if (name := row.stakeholder_id) is not None:
+            respondent = respondents.setdefault(name, Respondent(id=name))
         accept(response, wave, respondent, unit)
-    except (ResponseInvalid, DayOutsideField, ReferenceReused, StakeholderErased) as error:
+    except REJECTED as error:
         return Imported(Fate.REJECTED, error=error)
     known[id_] = response
     return Imported(Fate.ACCEPTED, response)

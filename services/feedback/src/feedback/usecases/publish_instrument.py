@@ -22,8 +22,10 @@ class QuestionIn(Command):
     version: int = Field(ge=1, description="Of the wording; other words, answers or counts are another version")
     text: Words
     answers: Annotated[tuple[AnswerIn, ...], FROM_JSON] = Field(min_length=2, max_length=100)
-    counts: Codes = Field(min_length=1, description="Answers that count towards the share")
-    left_out: Codes = Field(default=(), description="Answers outside the base, such as refused or not asked")
+    counts: Codes = Field(min_length=1, max_length=100, description="Answers that count towards the share")
+    left_out: Codes = Field(
+        default=(), max_length=100, description="Answers outside the base, such as refused or not asked"
+    )
     breaks_series: bool = Field(default=False, description="Not to be compared with the version before")
 
     @model_validator(mode="after")

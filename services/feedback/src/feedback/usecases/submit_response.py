@@ -52,7 +52,8 @@ class SubmitResponse(Command):
 async def submit_response(command: SubmitResponse, unit: Unit) -> Response:
     """The response, or the one that came before it under the same reference.
 
-    Raises WaveNotFound, WaveIsClosed, ResponseInvalid, DayOutsideField, ReferenceReused, StakeholderErased.
+    Raises WaveNotFound, WaveIsClosed, ResponseInvalid, DayOutsideField, ReferenceReused, StakeholderErased,
+    AnsweredTooOften, OutOfReach.
     """
     wave = await read_wave(ReadWave(wave_id=command.wave_id), unit)
     wave.check_open()
@@ -65,8 +66,8 @@ async def submit_response(command: SubmitResponse, unit: Unit) -> Response:
         if earlier is not None:
             return check_repeated(response, earlier)
     respondent = None
-    if submission.stakeholder_id is not None:
-        respondent = await unit.respondents.get(submission.stakeholder_id)
+    if (name := submission.stakeholder_id) is not None:
+        respondent = await unit.respondents.get(name) or Respondent(id=name)
     accept(response, wave, respondent, unit)
     return response
 
@@ -110,17 +111,18 @@ def check_repeated(response: Response, earlier: Response) -> Response:
 
 
 def accept(response: Response, wave: Wave, respondent: Respondent | None, unit: Unit) -> None:
-    """Keep the response and tell of it, with no time finer than the day. Raises StakeholderErased.
+    """Keep the response and tell of it, with no time finer than the day.
+
+    Raises StakeholderErased, AnsweredTooOften, OutOfReach.
 
     All responses are told that way, also those under a name: standing between two events with a fine time would tell
     the time of an anonymous one. Only who gave a name can be followed by a trace.
     """
-    if response.stakeholder_id is not None:
-        if respondent is None:
-            unit.respondents.add(Respondent(id=response.stakeholder_id))
-        else:
-            respondent.check_present()
-            unit.respondents.save(respondent)
+    if respondent is not None:
+        respondent.answer(unit.now)
+    unit.responses.add(response)
+    if respondent is not None:
+        (unit.respondents.save if respondent.version else unit.respondents.add)(respondent)
     response.event_id = unit.emit(
         ResponseReceived(
             response_id=response.id,
@@ -138,4 +140,3 @@ def accept(response: Response, wave: Wave, respondent: Respondent | None, unit: 
         coarse=True,
         traced=response.stakeholder_id is not None,
     )
-    unit.responses.add(response)

@@ -65,21 +65,9 @@ class Answers:
     through: int = 0
     cells: dict[str, dict[str, list[int]]] = field(default_factory=dict)
 
-    def count(self, answer: str, cells: Iterable[str], weight: int) -> None:
-        """One answer more. In place, as this is done for every answer that anybody gives."""
-        held = self.cells
-        for name in cells:
-            codes = held.get(name)
-            if codes is None:
-                held[name] = {answer: [1, weight, weight * weight]}
-                continue
-            tally = codes.get(answer)
-            if tally is None:
-                codes[answer] = [1, weight, weight * weight]
-            else:
-                tally[0] += 1
-                tally[1] += weight
-                tally[2] += weight * weight
+    def integers(self, answer: str, cells: Iterable[str]) -> list[list[int]]:
+        """What is counted of one answer in these cells: the lists themselves, to be changed in place."""
+        return [self.cells.setdefault(name, {}).setdefault(answer, [0, 0, 0]) for name in cells]
 
     def tallies(self, cell: str) -> Mapping[str, Tally]:
         """Per answer code; empty where nobody of that cell answered."""
@@ -125,3 +113,26 @@ class Counting:
     intake: Intake
     answers: dict[str, Answers] = field(default_factory=dict)
     chunk: Chunk | None = None
+    _places: dict[tuple[tuple[str, ...], str | None], dict[tuple[str, str], tuple[Answers, list[list[int]]]]] = field(
+        default_factory=dict
+    )
+    """Groups and region of a row -> question and answer -> where these are counted: found once, used by thousands."""
+
+    def count(self, row: Row) -> None:
+        """One response more, in place; `answers` holds its questions."""
+        self.intake.responses = through = self.intake.responses + 1
+        places = self._places.get((row.groups, row.region))
+        if places is None:
+            places = self._places[row.groups, row.region] = {}
+        weight, square = row.weight, row.weight * row.weight
+        for given in row.answers.items():
+            place = places.get(given)
+            if place is None:
+                question, answer = given
+                held = self.answers[question]
+                place = places[given] = held, held.integers(answer, row.cells)
+            place[0].through = through
+            for integers in place[1]:
+                integers[0] += 1
+                integers[1] += weight
+                integers[2] += square

@@ -1,7 +1,8 @@
 """No region far below everyone: the regional floor with Holm's correction over the regions of a measure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from measures.domain.cells import Cells
 from measures.domain.definition import MeasureDefinition, Rule
@@ -63,9 +64,14 @@ def judge_regions(
         if not suppressed(each, settings) and (wave.cells - each.cells).n >= settings.suppression_base
     }
     amber, red = -float(settings.floor_amber), -float(settings.floor_red)
-    met = _claims(gaps, settings, lambda gap: gap.low >= amber)
-    below = _claims(gaps, settings, lambda gap: gap.high < amber)
-    far_below = _claims(gaps, settings, lambda gap: gap.high < red)
+
+    @cache  # the families ask for the same ones
+    def estimate(name: str, error: float) -> Estimate:
+        return gaps[name].estimate(error)
+
+    met = _claims(gaps, settings, estimate, lambda gap: gap.low >= amber)
+    below = _claims(gaps, settings, estimate, lambda gap: gap.high < amber)
+    far_below = _claims(gaps, settings, estimate, lambda gap: gap.high < red)
 
     def finding(name: str) -> Finding:
         if name not in gaps:
@@ -96,17 +102,21 @@ class _Claim:
     estimate: Estimate
 
 
-def _claims(gaps: Mapping[str, Gap], settings: Settings, holds: Callable[[Estimate], bool]) -> dict[str, _Claim]:
+def _claims(
+    names: Iterable[str],
+    settings: Settings,
+    estimate: Callable[[str, float], Estimate],
+    holds: Callable[[Estimate], bool],
+) -> dict[str, _Claim]:
     """Holm's step-down without p-values: claims that hold at error/(claims left) leave, until none does."""
     claims: dict[str, _Claim] = {}
-    left = dict(gaps)
+    left = list(names)
     while left:
         error = settings.error / len(left) if settings.floor_holm else settings.error
-        tried = {name: gap.estimate(error) for name, gap in left.items()}
-        leaving = [name for name, estimate in tried.items() if holds(estimate)]
-        claims |= {name: _Claim(name in leaving, estimate) for name, estimate in tried.items()}
+        tried = {name: estimate(name, error) for name in left}
+        leaving = [name for name, tried_one in tried.items() if holds(tried_one)]
+        claims |= {name: _Claim(name in leaving, tried_one) for name, tried_one in tried.items()}
         if not leaving:
             break
-        for name in leaving:
-            del left[name]
+        left = [name for name in left if name not in leaving]
     return claims

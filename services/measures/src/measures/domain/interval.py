@@ -1,13 +1,15 @@
 """How far a share may lie from the truth: Wilson, Clopper and Pearson, and an anytime-valid confidence sequence."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 from scipy.special import betaincinv, betaln, ndtri
 
 from measures.domain.cells import Cells
+
+SMALL_STEP = 1e-9
+"""Of Newton's method, relative to a share or to what it lacks to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,38 +97,40 @@ def sequence(sample: Sample, error: float) -> Bounds:
     """Bounds that hold at every moment of an open wave at once, each wrong at most `error` of the time.
 
     All q with B(k+1, m-k+1) / (q^k (1-q)^(m-k)) < 1/(2·error): the Beta(1,1) mixture (Robbins 1970; Howard, Ramdas,
-    McAuliffe and Sekhon 2021). The logarithm of the left side is convex with its minimum at the share, so that bisection
-    from the share outwards finds both ends whatever k and m are.
+    McAuliffe and Sekhon 2021). The logarithm of the left side is convex with its minimum at the share.
     """
     if sample.census:
         return Bounds(sample.share, sample.share)
     k, rest = sample.hits, sample.misses
-    mixture = float(betaln(k + 1, rest + 1))
-    limit = -math.log(2 * error)
-
-    def believable(q: float) -> bool:
-        evidence = mixture
-        if k:
-            evidence -= k * math.log(q)
-        if rest:
-            evidence -= rest * math.log1p(-q)
-        return evidence < limit
-
-    low = 0.0 if k == 0 else _edge(believable, inside=sample.share, outside=0.0)
-    high = 1.0 if rest == 0 else _edge(believable, inside=sample.share, outside=1.0)
+    least = float(betaln(k + 1, rest + 1)) + math.log(2 * error)
+    low = 0.0 if k == 0 else _edge(least, k, rest, sample.share, 0.0)
+    high = 1.0 if rest == 0 else _edge(least, k, rest, sample.share, 1.0)
     return Bounds(low, high)
 
 
-def _edge(believable: Callable[[float], bool], *, inside: float, outside: float) -> float:
-    """The last believable number between the two, to the last bit; `outside` itself is never tried."""
+def _edge(least: float, k: float, rest: float, share: float, end: float) -> float:
+    """Where least - k·ln q - rest·ln(1-q), below 0 at the share, rises to 0 on the way to this end.
+
+    Newton's steps from where a parabola would have it, and halving where one leads out: some six evaluations, not the
+    fifty of halving alone. A step this small leaves an error of its square.
+    """
+    inside, outside = share, end
+    depth = least - (k * math.log(share) if k else 0.0) - (rest * math.log1p(-share) if rest else 0.0)
+    q = share + math.copysign(math.sqrt(-2 * depth * share * (1 - share) / (k + rest)), end - share)
     while True:
-        middle = (inside + outside) / 2
-        if middle in (inside, outside):
-            return inside
-        if believable(middle):
-            inside = middle
+        if not min(inside, outside) < q < max(inside, outside):
+            q = (inside + outside) / 2
+            if q in (inside, outside):
+                return inside
+        height = least - (k * math.log(q) if k else 0.0) - (rest * math.log1p(-q) if rest else 0.0)
+        step = height / (rest / (1 - q) - k / q)
+        if abs(step) < SMALL_STEP * min(q, 1 - q):
+            return q - step
+        if height < 0:
+            inside = q
         else:
-            outside = middle
+            outside = q
+        q -= step
 
 
 def bounds(sample: Sample, error: float, *, is_open: bool) -> Bounds:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from measures.domain.measure import Figure, Measure
 
@@ -40,3 +41,31 @@ class Overview:
     synthetic: bool
     settings_version: int
     standings: tuple[Standing, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Events that are not applied.
+
+    One that was put aside is a letter; `behind` is the letter that it waits for. Of others their owner tells: `state` is
+    unsent or unheard, `events` is how many. `data` are None where nobody could read or look what they are about; of
+    `answers` only the names of the questions count.
+    """
+
+    letter: str | None
+    topic: str
+    state: str
+    reason: str
+    behind: str | None
+    data: Mapping[str, Any] | None
+    events: int = 1
+
+    @property
+    def cause(self) -> tuple[str | None, str]:
+        """The letter to look at, if there is one, and why these events wait."""
+        owner = self.topic.partition(".")[0]
+        if self.behind is not None:
+            return self.behind, "parked behind"
+        if self.letter is not None:
+            return self.letter, f"{self.state} ({self.reason}):"
+        return None, f"not sent yet by {owner}" if self.state == "unsent" else f"sent by {owner}, not applied yet"

@@ -7,17 +7,20 @@ import rapport_ports as ports
 from rapport_ports import Kept
 
 from measures.domain.answers import Answers, Chunk, Counting, Intake, Row
+from measures.domain.basis import Basis
 from measures.domain.fieldwork import Fieldwork, PublishedInstrument
 from measures.domain.measure import DefinitionVersion, Figure, Measure
 from measures.domain.population import Populations, Stakeholder
 from measures.domain.settings_history import SettingsHistory
+from measures.domain.standing import Waiting
 
 
 class Unit(ports.Unit, Protocol):
     """The unit of work of this service.
 
-    The last three say what this unit changed, so that judging looks at nothing else: responses counted, by (wave id,
-    synthetic); waves opened or closed, by id; populations, "real" or "synthetic".
+    `countings` and what follows it say what this unit changed, so that judging looks at nothing else: responses counted, by (wave id,
+    synthetic); waves opened or closed, by id; populations, "real" or "synthetic". `bases` is what earlier units judged by,
+    by (instrument, synthetic); a unit need not have any.
     """
 
     @property
@@ -62,8 +65,15 @@ class Unit(ports.Unit, Protocol):
     @property
     def noted_populations(self) -> set[str]: ...
 
+    @property
+    def bases(self) -> dict[tuple[str, bool], Basis]: ...
+
     def rows(self, intake: str, below: int, /) -> AsyncIterator[Sequence[Row]]:
         """The rows of an intake in the order they were counted, up to the number `below`, some at a time."""
+        ...
+
+    async def waiting(self) -> list[Waiting]:
+        """The events that were heard and are not applied, in their order."""
         ...
 
     async def numbers(self, topic: str, /) -> Mapping[int, int]:

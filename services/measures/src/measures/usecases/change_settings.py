@@ -12,7 +12,9 @@ from measures.usecases.read_settings import read_settings
 
 class ChangeSettings(Command):
     changes: dict[str, JsonValue] = Field(
-        min_length=1, description="New values by name, decimals as strings; names that are left out stay as they are"
+        min_length=1,
+        max_length=100,
+        description="New values by name, decimals as strings; names that are left out stay as they are",
     )
 
 

@@ -5,10 +5,12 @@ from rapport_events.feedback import WaveClosed, WaveOpened
 from measures.domain.fieldwork import Fieldwork, WaveNotFound
 from measures.domain.population import STAKEHOLDER_SURVEY, Populations
 from measures.usecases import Unit
+from measures.usecases.fold_response import written_intake
 
 
 async def note_opened_wave(event: WaveOpened, unit: Unit) -> None:
     """Responses may have been counted before: they are judged now."""
+    await written_intake(event.wave_id, unit, synthetic=event.synthetic)
     known = await unit.waves.get(event.wave_id)
     wave = Fieldwork(
         id=event.wave_id,

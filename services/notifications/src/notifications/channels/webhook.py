@@ -26,6 +26,8 @@ from notifications.settings import WebhookSettings
 
 _PORTS = {"https": 443, "http": 80}
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
+"""What resolvers take for part of an IPv4 address, where no name may end (WHATWG URL, "ends in a number")."""
 _SECRET_BYTES = 32  # the specification asks for 24 to 64
 _GONE = 410
 _TUNNELS = tuple(ipaddress.ip_network(n) for n in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
@@ -58,6 +60,8 @@ class Webhook:
         except ValueError:
             if host == "localhost" or host.endswith(".localhost"):
                 self._admit(ipaddress.ip_address("127.0.0.1"))
+            if _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]):
+                raise AddressRefused("an IPv4 address is written as four decimal numbers") from None
             return  # a name: looked up at the moment of sending, when it counts
         self._admit(literal)
 

@@ -77,6 +77,11 @@ class Message:
         self.reason = reason
         self.due = milliseconds(now + timedelta(seconds=pause_seconds))
 
+    def put_off(self, now: datetime, seconds: float, reason: str) -> None:
+        """Not now, and no fault of the receiver's: it does not count as an attempt."""
+        self.try_again(now, seconds, reason)
+        self.attempts -= 1
+
     def settle(self, state: MessageState, now: datetime, reason: str | None = None) -> None:
         """The end: sent, failed or suppressed."""
         if self.state not in OPEN or state in OPEN:

@@ -28,7 +28,7 @@ class Subscribe(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     event_types: Annotated[
-        list[Annotated[str, AfterValidator(_known)]],
+        list[Annotated[str, Field(max_length=100), AfterValidator(_known)]],
         AfterValidator(_distinct),
         Field(min_length=1, max_length=20, description="Kinds of event, by type without version"),
     ]

@@ -37,7 +37,7 @@ class Amendment(Command):
     category: Code | None = Field(default=None, description="Codes it anew, with today's version of the taxonomy")
     subtype: Code | None = Field(default=None, description="Codes it anew, with today's version of the taxonomy")
     region: Code | None = None
-    confidence_groups: Codes | None = Field(default=None, max_length=50)
+    confidence_groups: Codes | None = None
 
     @model_validator(mode="after")
     def _keep_what_must_be_known(self) -> Self:
@@ -55,10 +55,9 @@ class AmendStakeholder(Command):
 async def amend_stakeholder(command: AmendStakeholder, unit: Unit) -> Stakeholder:
     """The stakeholder as it is now; an amendment that changes nothing tells nothing.
 
-    Raises StakeholderNotFound, StakeholderGone, UnknownCode, SubtypeOfAnotherCategory.
+    Raises StakeholderNotFound, StakeholderGone, UnknownCode, SubtypeOfAnotherCategory, OutOfReach.
     """
     stakeholder = await read_stakeholder(command.stakeholder_id, unit)
-    stakeholder.check_present()
     today = day_of(unit.now)
     new = {field: getattr(command.amendment, field) for field in command.amendment.model_fields_set}
     reference().check_region(new.get("region"), today)

@@ -2,14 +2,15 @@
 
 from rapport_events.registry import StakeholderErased
 
-from registry.domain.stakeholder import Stakeholder
+from registry.domain.stakeholder import Stakeholder, StakeholderNotFound
 from registry.usecases import Id, Unit, day_of
-from registry.usecases.read_stakeholder import read_stakeholder
 
 
 async def erase_person(stakeholder_id: Id, unit: Unit) -> Stakeholder:
     """What is left of it. Erasing twice changes nothing and tells nothing. Raises StakeholderNotFound."""
-    stakeholder = await read_stakeholder(stakeholder_id, unit)
+    stakeholder = await unit.stakeholders.get(stakeholder_id)
+    if stakeholder is None:
+        raise StakeholderNotFound("there is no stakeholder with this id")
     if stakeholder.erased_on is not None:
         return stakeholder
     if stakeholder.reference_index is not None:

@@ -27,7 +27,6 @@ async def grant_consent(command: GrantConsent, unit: Unit) -> Stakeholder:
     Raises StakeholderNotFound, StakeholderGone, ConsentInFuture, ConsentWithdrawnSince.
     """
     stakeholder = await read_stakeholder(command.stakeholder_id, unit)
-    stakeholder.check_present()
     given = command.agreement
     granted_at = given.granted_at or unit.now
     if stakeholder.grant(given.purpose, given.channel, given.proof, granted_at, unit.now):

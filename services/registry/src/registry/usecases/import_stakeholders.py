@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
-from rapport_ports import Command
+from rapport_ports import Command, OutOfReach
 
 from registry.domain.consent import Channel, Proof, Purpose
 from registry.domain.reference import SubtypeOfAnotherCategory, UnknownCode
-from registry.domain.stakeholder import Stakeholder
+from registry.domain.stakeholder import ReferenceTaken, Stakeholder
 from registry.usecases import Unit
 from registry.usecases.grant_consent import Agreement, GrantConsent, grant_consent
-from registry.usecases.read_stakeholder import read_stakeholder
 from registry.usecases.register_stakeholder import RegisterStakeholder, enter, reference_hash
 
 NEEDED = ("kind", "name", "category")
@@ -28,7 +27,7 @@ class RowInvalid(Exception):
     """A row that is no stakeholder; the text names the columns, never what is in them."""
 
 
-REFUSALS = (RowInvalid, UnknownCode, SubtypeOfAnotherCategory)
+REFUSALS = (RowInvalid, UnknownCode, SubtypeOfAnotherCategory, ReferenceTaken, OutOfReach)
 """Why a row may be refused."""
 
 
@@ -67,7 +66,7 @@ def check_columns(columns: Iterable[str]) -> None:
 async def import_stakeholder(row: ImportRow, unit: Unit) -> Imported:
     """Register one row, with its consents.
 
-    Raises RowInvalid, UnknownCode, SubtypeOfAnotherCategory.
+    Raises RowInvalid, UnknownCode, SubtypeOfAnotherCategory, ReferenceTaken, OutOfReach.
     """
     values = _values(row)
     command, agreements = _read(values)
@@ -75,7 +74,10 @@ async def import_stakeholder(row: ImportRow, unit: Unit) -> Imported:
     if reference_index is not None:
         taken = await unit.references.get(reference_index)
         if taken is not None:
-            known = await read_stakeholder(taken.stakeholder_id, unit)
+            known = await unit.stakeholders.get(taken.stakeholder_id)
+            if known is None:
+                raise ReferenceTaken("a stakeholder out of your token's reach is registered under this reference")
+            known.check_present()
             return Imported(
                 line=row.line,
                 status=KNOWN,

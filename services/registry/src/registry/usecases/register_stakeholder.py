@@ -21,9 +21,7 @@ class RegisterStakeholder(Command):
     category: Code = Field(description="Landscape category, see /reference")
     subtype: Code | None = Field(default=None, description="Subtype of the category; absent: not known")
     region: Code | None = Field(default=None, description="Region, see /reference; absent: not known")
-    confidence_groups: Codes = Field(
-        default=(), max_length=50, description="Groups of low confidence it belongs to or stands for"
-    )
+    confidence_groups: Codes = Field(default=(), description="Groups of low confidence it belongs to or stands for")
     reference: SourceReference | None = Field(
         default=None, description="What another system calls it; nobody else may have the same. Sealed"
     )
@@ -31,7 +29,7 @@ class RegisterStakeholder(Command):
 
 
 async def register_stakeholder(command: RegisterStakeholder, unit: Unit) -> Stakeholder:
-    """Raises ReferenceTaken, UnknownCode, SubtypeOfAnotherCategory."""
+    """Raises ReferenceTaken, UnknownCode, SubtypeOfAnotherCategory, OutOfReach."""
     reference_index = reference_hash(command.reference, unit)
     if reference_index is not None and await unit.references.get(reference_index) is not None:
         raise ReferenceTaken("a stakeholder is registered under this reference")
@@ -39,7 +37,7 @@ async def register_stakeholder(command: RegisterStakeholder, unit: Unit) -> Stak
 
 
 def enter(command: RegisterStakeholder, reference_index: str | None, unit: Unit) -> Stakeholder:
-    """Register under a reference that is known to be free. Raises UnknownCode, SubtypeOfAnotherCategory."""
+    """Register under a reference that is known to be free. Raises UnknownCode, SubtypeOfAnotherCategory, OutOfReach."""
     today = day_of(unit.now)
     landscape = reference().landscape(command.category, command.subtype, today)
     reference().check_region(command.region, today)

@@ -5,6 +5,7 @@ from rapport_ports import Command
 
 from registry.domain.name import sought
 from registry.domain.stakeholder import Stakeholder
+from registry.rights import check_search_by_name
 from registry.usecases import Code, Id, StakeholderKind, Unit
 
 UNMAPPED = "unmapped"
@@ -30,7 +31,9 @@ class SearchStakeholders(Command):
 
 
 async def search_stakeholders(question: SearchStakeholders, unit: Unit) -> list[Stakeholder]:
-    """In the order they were registered; nobody who was erased. Raises NameTooShort."""
+    """In the order they were registered; nobody who was erased. Raises NameTooShort, IdentitiesHidden."""
+    if question.name is not None:
+        check_search_by_name(unit.caller)
     where = question.model_dump(
         mode="json", exclude_none=True, include={"region", "category", "subtype", "segment", "kind", "synthetic"}
     )

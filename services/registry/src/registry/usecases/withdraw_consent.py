@@ -18,7 +18,6 @@ class WithdrawConsent(Command):
 async def withdraw_consent(command: WithdrawConsent, unit: Unit) -> Stakeholder:
     """Withdrawing twice changes nothing and tells nothing. Raises StakeholderNotFound, StakeholderGone, ConsentNeverGranted."""
     stakeholder = await read_stakeholder(command.stakeholder_id, unit)
-    stakeholder.check_present()
     if stakeholder.withdraw(command.purpose, command.channel, command.proof, unit.now):
         unit.stakeholders.save(stakeholder)
         unit.emit(
