@@ -28,14 +28,12 @@ class Said:
 
 async def command(rapport: Rapport, *arguments: str) -> Said:
     """Run `rapport …` against this platform to its end."""
-    folder = rapport.platform.folder
-    folder.write(rapport.platform.state)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "rapport_cli.main",
         *arguments,
-        env={**os.environ, "RAPPORT_FOLDER": str(folder.path)},
+        env={**os.environ, "RAPPORT_FOLDER": str(rapport.platform.folder.path)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

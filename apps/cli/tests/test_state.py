@@ -1,5 +1,6 @@
 import base64
 import os
+import threading
 
 import pytest
 from rapport_cli.errors import CommandError, NotRunning
@@ -21,6 +22,27 @@ def a_state():
 def test_a_state_reads_as_it_was_written(folder):
     folder.write(a_state())
 
+    assert folder.last() == a_state()
+
+
+def test_writers_do_not_take_each_others_files(folder):
+    failed = []
+
+    def write():
+        try:
+            for _ in range(200):
+                folder.write(a_state())
+        except OSError as error:
+            failed.append(error)
+
+    writers = [threading.Thread(target=write) for _ in range(4)]
+    for each in writers:
+        each.start()
+    for each in writers:
+        each.join()
+
+    assert failed == []
+    assert [file.name for file in folder.path.iterdir() if file.is_file()] == ["state.json"]
     assert folder.last() == a_state()
 
 

@@ -236,13 +236,14 @@ class Platform:
                 with _tolerated():
                     self._start_bench()
             self._note_servers()
-            self._tell()
+            with _tolerated():
+                self._tell()
 
 
 @contextmanager
 def _tolerated() -> Iterator[None]:
-    """A server that cannot start now is tried again by the next look; `status` shows that it is not there."""
+    """What cannot be done now, for a full disk or a port that is taken, is tried again by the next look."""
     try:
         yield
-    except (StackError, CommandError):
+    except (StackError, CommandError, OSError):
         time.sleep(2.0)

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -159,7 +160,7 @@ class Folder:
 
     def replace(self, name: str, text: str) -> None:
         """Nobody ever reads half a file, nor anybody else's."""
-        staged = self.path / f".{name}.{os.getpid()}"
-        with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        opened, staged = tempfile.mkstemp(dir=self.path, prefix=f".{name}.")  # for the owner's eyes only
+        with os.fdopen(opened, "w") as file:
             file.write(text)
-        staged.replace(self.path / name)
+        Path(staged).replace(self.path / name)
