@@ -17,9 +17,10 @@ from rapport_stack.process import until
 from rapport_stack.reaper import LABEL, engine, sweep
 
 FORGETFUL = """
-import json, sys
+import json, signal, sys
 from rapport_stack.containers import ContainerMongo
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background hand on that it is ignored
 mongo = ContainerMongo()
 mongo.start()
 print(json.dumps(mongo.port), flush=True)

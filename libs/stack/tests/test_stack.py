@@ -12,10 +12,11 @@ from rapport_stack import KafkaServer, MongoServer, Stack, StackError, StackSett
 from rapport_stack.process import alive, until
 
 BOTH = """
-import json, sys, threading
+import json, signal, sys, threading
 from pathlib import Path
 from rapport_stack import Stack
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background hand on that it is ignored
 with Stack(data=Path(sys.argv[1])) as stack:
     print(json.dumps(stack.mongo.pids + stack.kafka.pids), flush=True)
     threading.Event().wait()
