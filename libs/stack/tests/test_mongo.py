@@ -4,9 +4,10 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
-from rapport_stack import MongoServer
+from rapport_stack import MongoServer, StackError
 from rapport_stack.process import until
 
 
@@ -68,6 +69,10 @@ def test_three_members_survive_the_loss_of_the_primary_and_a_move(tmp_path: Path
         assert lost is not None
         server.members[server.hosts.index(f"{lost[0]}:{lost[1]}")].kill()
         assert not server.running
+        others = server.pids
+        with socket.create_server(lost), pytest.raises(StackError, match="another program has its port"):
+            server.start()
+        assert server.pids == others, "what could not come back took others with it"
 
         def written() -> bool:
             try:

@@ -109,6 +109,7 @@ class Cluster(ABC):
         self._fixed = fixed_ports is not None
         self._port_count = port_count
         self._lock: TextIOWrapper | None = None
+        self._launched: list[Member] = []
 
     @property
     @abstractmethod
@@ -146,25 +147,25 @@ class Cluster(ABC):
 
     def launch(self) -> None:
         """Start what does not run yet without waiting: `await_ready` must follow."""
+        self._launched = [member for member in self._all if not member.running]
         try:
             self._take_folder()
             self._take_ports()
             self._prepare()
-            for member in self._all:
-                if not member.running:
-                    member.start(self._command(member))
+            for member in self._launched:
+                member.start(self._command(member))
         except BaseException:
-            self.kill()
+            self._give_up()
             raise
 
     def await_ready(self) -> None:
-        """Wait until the launched cluster can be used; when it cannot, nothing of it stays."""
+        """Wait until the launched cluster can be used; when it cannot, nothing stays of what was launched."""
         try:
             for attempt in range(1, ATTEMPTS + 1):
                 try:
                     self._assemble()
                 except PortTakenError:
-                    if self._fixed or attempt == ATTEMPTS:
+                    if self._fixed or attempt == ATTEMPTS or len(self._launched) < len(self._all):
                         raise
                     self.kill()
                     self.ports = []
@@ -173,8 +174,15 @@ class Cluster(ABC):
                 else:
                     return
         except BaseException:
-            self.kill()
+            self._give_up()
             raise
+
+    def _give_up(self) -> None:
+        """End what could not be started. What ran before goes on: a member that does not come back costs no other one."""
+        for member in self._launched:
+            member.kill()
+        if not self.pids:
+            self._release_folder()
 
     def stop(self) -> None:
         """End every process in order; the data stays."""
