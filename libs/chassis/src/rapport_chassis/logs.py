@@ -36,6 +36,10 @@ _LONGEST = 500
 _MOST = 20  # elements of a list, entries of a mapping, frames of an exception
 _DEEPEST = 3
 _LARGEST_NUMBER = 2**53
+_REPEATED_AFTER = 10.0
+"""Seconds in which a library that repeats itself is heard once."""
+_REMEMBERED = 256
+"""Messages."""
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 _BREAKS = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
@@ -75,6 +79,7 @@ def configure(service: str, *, level: str = "INFO", json: bool | None = None, st
     ]
     handler = _Handler(stream)
     handler.addFilter(_without_exception_text)
+    handler.addFilter(_Repeated("aiokafka"))
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=[*shared, _first_line_of_asyncio],
@@ -116,6 +121,32 @@ def _quieten(threshold: int) -> None:
 
 def _not_in_the_clear(record: logging.LogRecord) -> bool:
     return record.msg != "Sending username and password in the clear"
+
+
+class _Repeated:
+    """Lets a message of this library through once in a while, with how often it was left out since.
+
+    While the brokers are away aiokafka says so with every attempt, dozens of times a second: what else happens drowns.
+    """
+
+    def __init__(self, library: str) -> None:
+        self._library = library
+        self._said: dict[tuple[str, str, str], tuple[float, int]] = {}
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] != self._library:
+            return True
+        message = record.name, str(record.msg), str(record.args)
+        since, left_out = self._said.get(message, (-math.inf, 0))
+        if abs(record.created - since) < _REPEATED_AFTER:
+            self._said[message] = since, left_out + 1
+            return False
+        if len(self._said) >= _REMEMBERED:
+            self._said.clear()
+        self._said[message] = record.created, 0
+        if left_out:
+            record.msg = f"{record.msg} ({left_out} times more since this was last said)"
+        return True
 
 
 class _Handler(logging.StreamHandler["TextIO"]):

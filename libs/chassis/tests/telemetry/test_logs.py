@@ -302,3 +302,35 @@ def test_what_ends_the_process_is_logged_as_well(lines):
         sys.excepthook(type(error), error, error.__traceback__)
     assert lines.last()["event"] == "the process ends"
     assert "Example Person" not in lines.getvalue()
+
+
+def said(seconds, *args, name="aiokafka"):
+    message = "Unable connect to node with id %s: %s"
+    record = logging.LogRecord(name, logging.ERROR, __file__, 1, message, args, None)
+    record.created = 1_000_000.0 + seconds
+    logging.getLogger(name).handle(record)
+
+
+def test_what_aiokafka_repeats_is_said_once_in_ten_seconds_with_how_often_it_was_left_out(lines):
+    for hundredth in range(1_500):
+        said(hundredth / 100, 1, ConnectionRefusedError("127.0.0.1"))
+    said(15, 2, ConnectionRefusedError())
+    told = "Unable connect to node with id 1: ConnectionRefusedError"
+    assert [line["event"] for line in lines.take()] == [
+        told,
+        f"{told} (999 times more since this was last said)",
+        "Unable connect to node with id 2: ConnectionRefusedError",
+    ]
+
+
+def test_a_clock_set_back_silences_nobody(lines):
+    said(7_200, 1, "x")
+    said(3_600, 1, "x")
+    assert len(lines.take()) == 2
+
+
+def test_of_what_is_not_repeated_nothing_is_left_out(lines):
+    for number in range(2_000):
+        said(0, number, "x")
+        said(0, 1, "x", name="rapport_chassis.relay")
+    assert len(lines.take()) == 4_000
