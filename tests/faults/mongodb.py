@@ -159,7 +159,8 @@ async def conflict_storm(scene: Scene) -> int:
     assert set(seen) <= {200, 409, 412, 503}, f"answers: {seen}"
     found = await scene.rapport.get("registry", f"/stakeholders/{made['id']}")
     wrote = found["version"] - made["version"]
-    assert wrote == seen[200] >= ROUNDS, f"{wrote} versions by {seen}"
+    # A 503 may have happened: whether the store took it in time is not known.
+    assert ROUNDS <= seen[200] <= wrote <= seen[200] + seen[503], f"{wrote} versions by {seen}"
     return sum(seen.values())
 
 
