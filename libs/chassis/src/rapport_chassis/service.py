@@ -160,7 +160,8 @@ class Service:
 
         def ready() -> str | None:
             runtime = getattr(app.state, "runtime", None)
-            return runtime.ready() if runtime else "starting"
+            # uvicorn listens only once the app has started: until then nobody could connect.
+            return runtime.ready() if runtime and public.started else "starting"
 
         async def status() -> dict[str, Any]:
             runtime = getattr(app.state, "runtime", None)
