@@ -253,9 +253,9 @@ class ComposePlatform:
         while not self._ending.wait(LOOK_EVERY):
             try:
                 self._look()
-            except CommandError:
-                continue  # Docker is away; what is known stays
-            self._tell()
+                self._tell()
+            except (CommandError, OSError):
+                continue  # Docker is away, or the disk is full: what is known stays
 
 
 def _ready(container: Mapping[str, Any] | None) -> bool:
