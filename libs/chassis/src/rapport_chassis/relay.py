@@ -32,7 +32,7 @@ from rapport_chassis import metrics, telemetry
 from rapport_chassis.journal import MAX_EVENT_BYTES, Batch, Partition
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -136,6 +136,7 @@ class Relay:
     _log: Log | None = None
     _identities: dict[str, str] = field(default_factory=dict)
     _looked: float = float("-inf")
+    _doubting: asyncio.Task[bool] | None = None
     _asked: float = float("-inf")
     _tails: dict[Partition, Batch | None] = field(default_factory=dict)
     _unnoted: list[Batch] = field(default_factory=list)
@@ -216,6 +217,9 @@ class Relay:
             await asyncio.gather(self._noting, return_exceptions=True)  # whoever starts anew finds what it left
             self._noting = None
         self._forget_ahead()
+        if self._doubting is not None:
+            _forget(self._doubting)
+            self._doubting = None
         self._unnoted.clear()
         self._tails.clear()
         if self._log is not None:
@@ -226,8 +230,8 @@ class Relay:
                 log.info("closing the producer failed", error=type(error).__name__)
 
     async def _look(self) -> None:
-        """On connecting, and every now and then: do the brokers still have what they took?"""
-        if self._identities and time.monotonic() - self._looked < self.look_every:
+        """On connecting, and where it is doubted: do the brokers still have what they took?"""
+        if self._identities and not self._doubted():
             return
         await self._noted()
         identities = await self._connected().identities()
@@ -248,6 +252,26 @@ class Relay:
             tail = await self._tail(partition)
             if tail is not None and tail.offset is not None and tail.offset >= ends[partition]:
                 await self._recover(partition)
+
+    def _doubted(self) -> bool:
+        """Whether something looks gone. Every now and then this is asked beside the passes: new events do not wait for
+        the answer, which only says whether to look in earnest. Raises why there was none."""
+        if self._doubting is None:
+            if time.monotonic() - self._looked >= self.look_every:
+                self._doubting = asyncio.create_task(self._gone(dict(self._tails)))
+            return False
+        if not self._doubting.done():
+            return False
+        answered, self._doubting = self._doubting, None
+        self._looked = time.monotonic()
+        return answered.result()
+
+    async def _gone(self, tails: Mapping[Partition, Batch | None]) -> bool:
+        """Whether the brokers lack any of these, which they had taken before they were asked."""
+        if await self._connected().identities() != self._identities:
+            return True
+        ends = await self._connected().ends(self.partitions)
+        return any(tail and tail.offset is not None and tail.offset >= ends[p] for p, tail in tails.items())
 
     async def _ask(self) -> None:
         """Every now and then: does an operator want events sent again?"""
@@ -283,8 +307,7 @@ class Relay:
 
     def _forget_ahead(self) -> None:
         if self._ahead is not None:
-            self._ahead.cancel()
-            self._ahead.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody asks any more
+            _forget(self._ahead)
             self._ahead = None
 
     async def _reserve(self, partition: Partition, entries: list[dict[str, Any]]) -> Batch | None:
@@ -385,6 +408,11 @@ class Relay:
         with suppress(TimeoutError):
             async with asyncio.timeout(self.poll):  # not `wait_for`: see `ending`
                 await self.bell.wait()
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody asks any more
 
 
 async def _all(work: Iterable[Awaitable[T]]) -> list[T | BaseException]:

@@ -291,7 +291,7 @@ class World:
             connect,
             PARTITIONS,
             limit=self.chaos.dice.randint(1, 7),
-            look_every=0 if self.chaos.calm else 1,
+            look_every=0 if self.chaos.calm else self.chaos.dice.choice((0, 1)),
         )
 
     async def relay(self) -> None:
