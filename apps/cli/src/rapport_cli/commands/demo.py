@@ -12,6 +12,7 @@ from rapport_cli.console import err, out
 from rapport_cli.demo.script import ROLES, Demo
 from rapport_cli.demo.show import Show
 from rapport_cli.running.compose import ComposePlatform
+from rapport_cli.running.lifecycle import Lifecycle
 from rapport_cli.running.platform import Platform
 from rapport_cli.running.state import Folder
 from rapport_cli.settings import CliSettings
@@ -52,9 +53,7 @@ def demo(
     _conclude(show, run)
 
 
-def _platform(
-    stack: Literal["embedded", "containers"], settings: CliSettings, folder: Folder
-) -> Platform | ComposePlatform:
+def _platform(stack: Literal["embedded", "containers"], settings: CliSettings, folder: Folder) -> Lifecycle:
     if stack == "containers":
         return ComposePlatform(settings, folder, keep=False)
     kafka_jars(StackSettings.from_environment())  # here, where the progress of a download can be seen

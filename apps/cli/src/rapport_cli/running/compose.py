@@ -1,27 +1,24 @@
 """The whole platform in containers: the same surface as `Platform`, done by `docker compose`."""
 
-import datetime as dt
 import hashlib
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from rapport_stack import ports as free_ports
 from rapport_stack.mongo_users import KEY
 from rapport_stack.principals import ADMINISTRATOR, Credentials
-from rapport_stack.workbench import Workbench
 
 from rapport_cli.errors import CommandError
+from rapport_cli.running.lifecycle import Lifecycle
 from rapport_cli.running.state import SERVICES, Folder, ProcessState, State
 from rapport_cli.settings import CliSettings
 
 FILE: Final = "docker-compose.yml"
 READY_WITHIN: Final = 600
-LOOK_EVERY: Final = 10.0
 PUBLISHED: Final = (*SERVICES, "workbench", "mongo", "kafka", "jaeger")
 """Ports of 127.0.0.1 that stay the same: RAPPORT_<NAME>_PORT in the compose file."""
 PRIVATE: Final = 9000
@@ -29,7 +26,7 @@ NOBODY: Final = "10001:10001"
 """Who the containers run as where whoever starts them is root."""
 
 
-class ComposePlatform:
+class ComposePlatform(Lifecycle):
     """Everything that docker-compose.yml says, as a project of this folder.
 
     Docker keeps it running. Unlike `Platform` it outlives a killed parent: the next start takes it over, and
@@ -38,10 +35,9 @@ class ComposePlatform:
     Args:
         keep: leave the data for the next start; otherwise it begins and ends with none.
         sampling: part of the requests that leave a trace.
-
-    Raises:
-        CommandError: from `start`; then nothing stays.
     """
+
+    look_every = 10.0
 
     def __init__(
         self,
@@ -52,72 +48,29 @@ class ComposePlatform:
         sampling: float = 1.0,
         told: Callable[[State], None] = lambda _: None,
     ) -> None:
-        self.folder = folder
-        self.settings = settings
+        super().__init__(settings, folder, "containers", told)
         self.keep = keep
         self.sampling = sampling
-        self.told = told
-        since = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        self.state = State(pid=os.getpid(), since=since, stack="containers")
         self.project = f"rapport-{hashlib.sha256(str(folder.path).encode()).hexdigest()[:8]}"
         self._environment = folder.path / "compose.env"
-        self._ending = threading.Event()
-        self._keeper: threading.Thread | None = None
 
-    @property
-    def bench(self) -> Workbench:
-        """The development programs. Raises CommandError while they do not run."""
-        found = Workbench.read(self.folder.workbench)
-        if found is None:
-            raise CommandError("The development programs do not run.", f"See: {' '.join(self._compose('logs'))}")
-        return found
+    def _start(self) -> None:
+        self._prepare()
+        self._watch("building images", "--progress", "plain", "build")
+        if not self.keep:
+            self._watch("clearing away", "down", "--volumes", "--remove-orphans")
+        self._watch("starting containers", "up", "--wait", "--wait-timeout", str(READY_WITHIN), "--no-build")
+        self._look_after()
 
-    def start(self) -> None:
-        """Build the images, start everything and wait until every container is healthy."""
-        try:
-            self._prepare()
-            self._watch("building images", "--progress", "plain", "build")
-            if not self.keep:
-                self._watch("clearing away", "down", "--volumes", "--remove-orphans")
-            self._watch("starting containers", "up", "--wait", "--wait-timeout", str(READY_WITHIN), "--no-build")
-            self._look()
-        except BaseException as error:
-            cure = getattr(error, "cure", f"See the logs in {self.folder.logs}")
-            self.state.error = (getattr(error, "cause", f"{type(error).__name__}: {error}"), cure)
-            self.stop()
-            raise
-        self.state.ready = True
-        self._begin("")
-        self._keeper = threading.Thread(target=self._keep_looking, name="keeper", daemon=True)
-        self._keeper.start()
-
-    def stop(self) -> None:
+    def _stop(self) -> None:
         """Remove the containers; the data stays if it is to be kept. What they said is in the folder of logs."""
-        self._ending.set()
-        if self._keeper is not None:
-            self._keeper.join()
-        self.state.ready = False
-        self._begin("stopping")
         if self._environment.exists():
             with (self.folder.logs / "containers.log").open("wb") as log:
                 self._run("logs", "--no-color", "--timestamps", stdout=log)
             self._run("down", "--remove-orphans", *(() if self.keep else ("--volumes",)))
-        self._begin("stopped")
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def _begin(self, phase: str) -> None:
-        self.state.phase = phase
-        self._tell()
-
-    def _tell(self) -> None:
-        self.folder.write(self.state)
-        self.told(self.state)
+    def _bench_log(self) -> str:
+        return " ".join(self._compose("logs", "workbench"))
 
     def _prepare(self) -> None:
         """Write what the compose file asks for, the master key too, where `docker compose --env-file` finds it."""
@@ -235,8 +188,8 @@ class ComposePlatform:
     def _containers(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._run("ps", "--all", "--format", "json").splitlines()]
 
-    def _look(self) -> None:
-        """Note where everything is and how it is."""
+    def _look_after(self) -> None:
+        """Note where everything is and how it is: Docker starts again what fell."""
         found = {container["Service"]: container for container in self._containers()}
         ports = self.folder.ports()
         self.state.mongo_uri = f"mongodb://{free_ports.LOOPBACK}:{ports['mongo']}/?directConnection=true"
@@ -248,14 +201,6 @@ class ComposePlatform:
         self.state.urls = {service: f"http://{free_ports.LOOPBACK}:{ports[service]}" for service in SERVICES}
         halves = (f"{service}-{half}" for service in SERVICES for half in ("api", "worker"))
         self.state.processes = {name: _process(found.get(name)) for name in halves}
-
-    def _keep_looking(self) -> None:
-        while not self._ending.wait(LOOK_EVERY):
-            try:
-                self._look()
-                self._tell()
-            except (CommandError, OSError):
-                continue  # Docker is away, or the disk is full: what is known stays
 
 
 def _ready(container: Mapping[str, Any] | None) -> bool:

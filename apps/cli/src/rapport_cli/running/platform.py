@@ -1,18 +1,14 @@
 """The whole platform as one object: start it, keep it running, stop it in order."""
 
-import datetime as dt
-import os
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import httpx
-from rapport_stack import Stack, StackError, spawn, stop
+from rapport_stack import Stack, spawn, stop
 from rapport_stack import ports as free_ports
 from rapport_stack.mongo_users import without_user
 from rapport_stack.process import until
@@ -21,6 +17,7 @@ from rapport_stack.workbench import Workbench
 
 from rapport_cli.errors import CommandError
 from rapport_cli.running.environment import granted, service_environment
+from rapport_cli.running.lifecycle import Lifecycle, tolerated
 from rapport_cli.running.process import KeptProcess
 from rapport_cli.running.state import SERVICES, Folder, ProcessState, State
 from rapport_cli.settings import CliSettings
@@ -34,16 +31,14 @@ HOPELESS: Final = 3
 """Deaths of one process during the start after which the start has failed."""
 
 
-class Platform:
+class Platform(Lifecycle):
     """MongoDB, Kafka, the development programs and five services of two processes each.
 
-    Everything is a child of this process and dies with it. `state` is what other commands may know; it is in the
-    folder too, and `told` hears of every change. `program` is the module that runs a process of a service, with the
-    arguments before service and half; `left_alone` are servers that stay down when they are down.
-
-    Raises:
-        StackError, CommandError: from `start`; then nothing stays.
+    Everything is a child of this process and dies with it. `program` is the module that runs a process of a service,
+    with the arguments before service and half; `left_alone` are servers that stay down when they are down.
     """
+
+    look_every = 1.0
 
     def __init__(
         self,
@@ -58,12 +53,10 @@ class Platform:
         mongod_parameters: Mapping[str, str] = MappingProxyType({}),
         told: Callable[[State], None] = lambda _: None,
     ) -> None:
-        self.folder = folder
-        self.settings = settings
+        super().__init__(settings, folder, mode, told)
         self.brokers = brokers
         self.sampling = sampling
         self.program = program
-        self.told = told
         self.left_alone: set[Server] = set()
         self.stack = Stack(
             mode,
@@ -73,52 +66,23 @@ class Platform:
             mongod_parameters=mongod_parameters,
             principals=granted(settings.inherited),
         )
-        self.state = State(pid=os.getpid(), since=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), stack=mode)
         self.kept: list[KeptProcess] = []
         self._bench: Popen[bytes] | None = None
         self._http = httpx.Client(timeout=2.0, trust_env=False)
-        self._ending = threading.Event()
-        self._keeper: threading.Thread | None = None
 
-    @property
-    def bench(self) -> Workbench:
-        """The development programs. Raises CommandError while they do not run."""
-        found = Workbench.read(self.folder.workbench)
-        if found is None:
-            raise CommandError(
-                "The development programs do not run.", f"See {self.folder.logs / 'workbench.log'}, then: rapport down"
-            )
-        return found
+    def _start(self) -> None:
+        self._begin("starting MongoDB and Kafka")
+        with ThreadPoolExecutor(1) as beside:
+            waiting = beside.submit(self._start_bench)
+            self.stack.start()
+            waiting.result()
+        self._note_servers()
+        self._begin("starting ten service processes")
+        self._start_services()
+        self._await_services()
 
-    def start(self) -> None:
-        """Start everything and wait until every process is ready."""
-        try:
-            self._begin("starting MongoDB and Kafka")
-            with ThreadPoolExecutor(1) as beside:
-                waiting = beside.submit(self._start_bench)
-                self.stack.start()
-                waiting.result()
-            self._note_servers()
-            self._begin("starting ten service processes")
-            self._start_services()
-            self._await_services()
-        except BaseException as error:
-            cure = getattr(error, "cure", "See the logs in " + str(self.folder.logs))
-            self.state.error = (getattr(error, "cause", f"{type(error).__name__}: {error}"), cure)
-            self.stop()
-            raise
-        self.state.ready = True
-        self._begin("")
-        self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
-        self._keeper.start()
-
-    def stop(self) -> None:
-        """Stop the services, then what they stand on; the data stays."""
-        self._ending.set()
-        if self._keeper is not None:
-            self._keeper.join()
-        self.state.ready = False
-        self._begin("stopping")
+    def _stop(self) -> None:
+        """The services, then what they stand on; the data stays."""
         for process in self.kept:
             process.terminate()
         for process in self.kept:
@@ -127,25 +91,15 @@ class Platform:
             stop(self._bench)
         self.stack.stop()
         self._http.close()
-        self._begin("stopped")
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def _begin(self, phase: str) -> None:
-        self.state.phase = phase
-        self._tell()
+    def _bench_log(self) -> str:
+        return str(self.folder.logs / "workbench.log")
 
     def _tell(self) -> None:
         self.state.processes = {
             each.name: ProcessState(each.pid, each.private, each.said or "running", each.restarts) for each in self.kept
         }
-        self.folder.write(self.state)
-        self.told(self.state)
+        super()._tell()
 
     def _note_servers(self) -> None:
         self.state.mongo_uri = without_user(self.stack.endpoints.mongo_uri)
@@ -223,27 +177,14 @@ class Platform:
                 )
             time.sleep(0.1)
 
-    def _keep(self) -> None:
-        """Look after everything once a second until the end."""
-        while not self._ending.wait(1.0):
-            for process in self.kept:
-                process.look(self._http)
-            for server in (self.stack.mongo, self.stack.kafka):
-                if not server.running and server not in self.left_alone and not self._ending.is_set():
-                    with _tolerated():
-                        server.start()
-            if self._bench is not None and self._bench.poll() is not None:
-                with _tolerated():
-                    self._start_bench()
-            self._note_servers()
-            with _tolerated():
-                self._tell()
-
-
-@contextmanager
-def _tolerated() -> Iterator[None]:
-    """What cannot be done now, for a full disk or a port that is taken, is tried again by the next look."""
-    try:
-        yield
-    except (StackError, CommandError, OSError):
-        time.sleep(2.0)
+    def _look_after(self) -> None:
+        for process in self.kept:
+            process.look(self._http)
+        for server in (self.stack.mongo, self.stack.kafka):
+            if not server.running and server not in self.left_alone and not self._ending.is_set():
+                with tolerated():
+                    server.start()
+        if self._bench is not None and self._bench.poll() is not None:
+            with tolerated():
+                self._start_bench()
+        self._note_servers()

@@ -16,6 +16,7 @@ from rapport_stack import StackError
 
 from rapport_cli.errors import CommandError
 from rapport_cli.running.compose import ComposePlatform
+from rapport_cli.running.lifecycle import Lifecycle
 from rapport_cli.running.platform import Platform
 from rapport_cli.running.state import Folder, State
 from rapport_cli.settings import CliSettings
@@ -50,7 +51,7 @@ def main(options: dict[str, Any]) -> int:
         return 1  # whoever waits reads it from the state
 
 
-def _platform(settings: CliSettings, folder: Folder, options: dict[str, Any]) -> Platform | ComposePlatform:
+def _platform(settings: CliSettings, folder: Folder, options: dict[str, Any]) -> Lifecycle:
     """Raises StackError for a stack that cannot be; the state says it to whoever waits."""
     if options.pop("compose", False):
         return ComposePlatform(settings, folder, **options)
@@ -62,7 +63,7 @@ def _platform(settings: CliSettings, folder: Folder, options: dict[str, Any]) ->
         raise
 
 
-def _hold(platform: Platform | ComposePlatform) -> None:
+def _hold(platform: Lifecycle) -> None:
     """Wait for the other end of standard input to close."""
     while os.read(0, 4096):
         continue
