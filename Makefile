@@ -46,7 +46,7 @@ security: $(SYNCED)  ## Try every row of the catalogue of bad input, tokens and 
 	.venv/bin/python -m rapport_cli.documents
 
 .PHONY: faults
-faults: $(SYNCED)  ## Break the platform in every way of the catalogue until each was kept TIMES (20), and write docs/reliability.md
+faults: $(SYNCED)  ## Break the platform in every way of the catalogue, TIMES (20) each, and write docs/reliability.md
 	.venv/bin/python -m tests.faults --times $(TIMES) --write
 
 .PHONY: faults-quick

@@ -36,7 +36,7 @@ def main() -> int:
     chosen = [FAULTS[id_] for id_ in (options.only.split(",") if options.only else FAULTS)]
     if options.fresh:
         kept.anew([each.id for each in chosen])
-    done = {each.id: kept.counting(each.id) for each in chosen} if options.write else {}
+    done = kept.resumed([each.id for each in chosen], options.times) if options.write else {}
     plan = Plan(chosen, options.times, done)
     console.print(
         f"seed {options.seed}, {len(chosen)} faults, {options.times} times each ({len(FAMILIES)} families), "

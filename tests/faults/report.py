@@ -31,8 +31,9 @@ No process of ours may hold more than {memory:.0f} MiB.
 **In all: {total} faults injected in {repetitions} repetitions, {acknowledged} writes acknowledged, {lost} lost,
 {doubled} doubled, {disordered} out of order; invariants held in {held} of {repetitions} repetitions.**
 
-{spread} A repetition counts as long as its fault is not begun anew, which is done after something was mended:
-`--fresh --only F8 --write`. Then those that held are dropped, and those that did not are listed at the end for good.
+{spread} A repetition counts until its fault is begun anew: by the first run after a complete one, or by
+`--fresh --only F8 --write` after something was mended. Then those that held are dropped, and those that did not are
+listed at the end for good.
 
 | fault | | times | injected | acknowledged | refused | in doubt | lost | doubled | out of order | recovery p50 | max | peak MiB | held |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|---|
@@ -88,7 +89,7 @@ def render(everything: Sequence[Kept]) -> str:
             f"- **{each.id}**: {each.limits}\n" for each in limits
         )
     text += _found("What did not hold", counting)
-    text += _found("What did not hold once, and was mended since", (each for each in everything if each.superseded))
+    text += _found("What did not hold in earlier runs", (each for each in everything if each.superseded))
     return text
 
 

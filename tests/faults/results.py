@@ -1,8 +1,8 @@
 """The repetitions that were kept: docs/reliability/<fault>.jsonl, one line each, from which the report is rendered.
 
-A fault has been shown often enough once so many repetitions of it count. A run that is cut short goes on where it was.
-`anew` sets the repetitions of a fault aside, after it was mended: those that held are dropped, those that did not are
-kept as superseded and stay in the report.
+A fault has been shown often enough once so many repetitions of it count. A run that is cut short goes on where it was;
+after one that is complete, a new one begins. `anew` sets the repetitions of a fault aside: those that held are dropped,
+those that did not are kept as superseded and stay in the report.
 """
 
 import json
@@ -61,6 +61,14 @@ class Results:
     def counting(self, fault: str) -> int:
         """How many repetitions of a fault count."""
         return sum(not each.superseded for each in self.of(fault))
+
+    def resumed(self, faults: Collection[str], times: int) -> dict[str, int]:
+        """How many repetitions of each count in the run to go on with: a complete one is set aside for a new one."""
+        done = {fault: self.counting(fault) for fault in faults}
+        if all(count >= times for count in done.values()):
+            self.anew(faults)
+            return dict.fromkeys(faults, 0)
+        return done
 
     def keep(self, done: Repetition, commit: str) -> None:
         """One repetition more: it is on the disk when this returns."""

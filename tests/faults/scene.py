@@ -39,6 +39,8 @@ IMPATIENT = {
     "RAPPORT_CONSUMER_SESSION_TIMEOUT_MS": "3000",
     # What waits for nothing looks for it ten times a second instead of forty: three platforms share two cores.
     "RAPPORT_CONSUMER_POLL_MS": "100",
+    # A few hundred records are a backlog: batch upon batch, and what follows is fetched while one is applied.
+    "RAPPORT_CONSUMER_BATCH": "25",
     "RAPPORT_LOG_LEVEL": "INFO",
     # Most of a start is importing: what is started again and again is not compiled each time, whatever the shell says.
     "PYTHONDONTWRITEBYTECODE": "",

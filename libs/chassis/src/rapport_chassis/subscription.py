@@ -43,7 +43,10 @@ REST_PER_RECORD, LONGEST_REST = 0.001, 0.1
 not wait."""
 
 BEHIND = 500
-"""Records in a batch from which there is no rest: so many do not come of one."""
+"""Records in a batch from which there is no rest: so many do not come of one. What follows is fetched meanwhile."""
+
+PORTION = 50
+"""Records fetched at once while a batch is applied: half a millisecond for which that is kept waiting."""
 
 FOLLOWING = 0.005
 """Seconds for records to follow those that were fetched ahead: aiokafka fetches no more before these are taken."""
@@ -92,6 +95,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._subscriber(self._handle)
         self._subscriber.get_msg = self._records  # type: ignore[method-assign]
         self._brought = 0
+        self._ahead: asyncio.Task[tuple[int, list[ConsumerRecord]]] | None = None
+        """The records that follow those being applied, and the assignment that they are of."""
         self._failed = False
         self._watchers: tuple[asyncio.Task[None], ...] = ()
 
@@ -105,6 +110,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
     async def stop(self) -> None:
         await end(self._watchers)
         await self._broker.stop()
+        await self._forget_ahead()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Nothing to save: the cursor is in the transaction."""
@@ -130,15 +136,20 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         several = 1 < self._brought < BEHIND
         if several:
             await asyncio.sleep(min(self._brought * REST_PER_RECORD, LONGEST_REST))
-        most, assignment = self._settings.consumer_batch, self._consumer.assignment
+        most = self._settings.consumer_batch
         try:
-            found = await consumer.getmany(timeout_ms=self._settings.consumer_poll_ms, max_records=most)
+            batch = await self._fetched_ahead()
+            ahead = bool(batch)
+            if not ahead:
+                found = await consumer.getmany(timeout_ms=self._settings.consumer_poll_ms, max_records=most)
+                batch = [*chain.from_iterable(found.values())]
         except KafkaError:
             self._failed = True
             raise
-        batch = [*chain.from_iterable(found.values())]
-        if several and batch and len(batch) < most:
-            found = await consumer.getmany(timeout_ms=int(FOLLOWING * 1000), max_records=most - len(batch))
+        assignment = self._consumer.assignment
+        if (several or ahead) and batch and len(batch) < most:
+            patience = 0 if ahead else int(FOLLOWING * 1000)
+            found = await consumer.getmany(timeout_ms=patience, max_records=most - len(batch))
             if assignment != self._consumer.assignment:
                 batch = []  # they are read again, from where the cursors are
             batch += chain.from_iterable(found.values())
@@ -146,7 +157,48 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         return tuple(batch)
 
     async def _handle(self, records: tuple[ConsumerRecord, ...]) -> None:
-        self._seek(await self._consumer.handle(records))
+        kafka = self._kafka()
+        if kafka is not None and len(records) >= min(BEHIND, self._settings.consumer_batch):
+            self._ahead = asyncio.create_task(self._fetch_ahead(kafka))
+        places = await self._consumer.handle(records)
+        if places:
+            self._seek(await self._put_back() | places)
+
+    async def _fetch_ahead(self, kafka: AIOKafkaConsumer) -> tuple[int, list[ConsumerRecord]]:
+        """Never waits for records. Another assignment reads again from where the cursors are: what was before is left."""
+        most, assignment = self._settings.consumer_batch, self._consumer.assignment
+        batch: list[ConsumerRecord] = []
+        while len(batch) < most:
+            found = await kafka.getmany(timeout_ms=0, max_records=min(PORTION, most - len(batch)))
+            if assignment != self._consumer.assignment:
+                batch, assignment = [], self._consumer.assignment
+            if not found:
+                break
+            batch += chain.from_iterable(found.values())
+            await asyncio.sleep(0)
+        return assignment, batch
+
+    async def _fetched_ahead(self) -> list[ConsumerRecord]:
+        """Raises KafkaError."""
+        if self._ahead is None:
+            return []
+        ahead, self._ahead = self._ahead, None
+        assignment, batch = await ahead
+        return batch if assignment == self._consumer.assignment else []
+
+    async def _put_back(self) -> dict[Partition, int]:
+        """Where to read on, so that what was fetched ahead is fetched again."""
+        try:
+            batch = await self._fetched_ahead()
+        except KafkaError:
+            self._failed = True
+            return {}
+        return {Partition(record.topic, record.partition): record.offset for record in reversed(batch)}
+
+    async def _forget_ahead(self) -> None:
+        if self._ahead is not None:
+            await end([self._ahead])
+            self._ahead = None
 
     def _seek(self, places: dict[Partition, int]) -> None:
         kafka = self._kafka()
@@ -183,6 +235,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         """
         log.warning("fetching failed: connecting anew")
         await self._subscriber.stop()
+        await self._forget_ahead()
         await self._subscriber.start()
         self._failed = False
 
@@ -226,7 +279,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                 continue
             if cursor.offset:
                 offsets[place] = cursor.offset
-            if await kafka.position(place) >= end:
+            if self._ahead is None and await kafka.position(place) >= end:
                 again = self._consumer.look_again(partition)
                 if again is not None:
                     kafka.seek(place, again)

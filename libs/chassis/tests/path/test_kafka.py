@@ -47,15 +47,18 @@ def relay_of(runtime: Runtime) -> Relay:
 
 
 @asynccontextmanager
-async def consuming(runtime: Runtime) -> AsyncIterator[Consumer]:
+async def consuming(
+    runtime: Runtime, batch: int = 5_000, commit: Callable[[WriteSet], Awaitable[None]] | None = None
+) -> AsyncIterator[Consumer]:
     consumer = Consumer(
         group=runtime.name,
         handlers={WaveClosed: note},
         new_unit=runtime.unit,
-        commit=runtime.commit,
+        commit=commit or runtime.commit,
         documents=runtime.documents,
     )
-    subscription = Subscription(runtime.settings, consumer, [TOPIC])
+    settings = runtime.settings.model_copy(update={"consumer_batch": batch})
+    subscription = Subscription(settings, consumer, [TOPIC])
     await subscription.start()
     try:
         yield consumer
