@@ -162,7 +162,10 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             self._ahead = asyncio.create_task(self._fetch_ahead(kafka))
         places = await self._consumer.handle(records)
         if places:
-            self._seek(await self._put_back() | places)
+            assignment = self._consumer.assignment
+            fetched = await self._put_back()
+            if assignment == self._consumer.assignment:  # another one has sought its own places
+                self._seek(fetched | places)
 
     async def _fetch_ahead(self, kafka: AIOKafkaConsumer) -> tuple[int, list[ConsumerRecord]]:
         """Never waits for records. Another assignment reads again from where the cursors are: what was before is left."""
