@@ -55,6 +55,10 @@ ASK_EVERY = 0.5
 """Seconds between looks whether an operator wants events sent again: a new event shall not wait for the question."""
 
 
+SLOW = 1.0
+"""Seconds after which a send is doubted, and again after as many more."""
+
+
 class RecordsLost(Exception):
     """The brokers lost what they had acknowledged: the relay starts anew, and so finds what to send again."""
 
@@ -341,9 +345,7 @@ class Relay:
         with telemetry.send_span(partition.topic, partition.number, contexts, len(envelopes)):
             # One at a time: all of them together are many objects.
             records = (_record(e["envelope"], number[e["_id"]]) for e in entries)
-            first, last = (
-                await self._connected().append(partition, records) if entries else (batches[0].offset or 0,) * 2
-            )
+            first, last = await self._appended(partition, records) if entries else (batches[0].offset or 0,) * 2
         follows = tail is not None and tail.next == begin
         if entries and tail is not None and follows and tail.offset is not None and first <= tail.offset:
             # The log is shorter than it was. This batch stays in flight until what is gone was sent before it.
@@ -357,6 +359,22 @@ class Relay:
         if tail is None or tail.first <= begin:
             self._tails[partition] = acknowledged[-1]
         return acknowledged
+
+    async def _appended(self, partition: Partition, records: Iterable[Record]) -> tuple[int, int]:
+        """The offsets of the first and of the last. Raises RecordsLost.
+
+        What takes long may be for a topic that is no more: aiokafka asks for that again and again, and nobody makes it.
+        """
+        appending = asyncio.ensure_future(self._connected().append(partition, records))
+        try:
+            while not (await asyncio.wait({appending}, timeout=SLOW))[0]:
+                if await self._connected().identities() != self._identities:
+                    raise RecordsLost(f"{partition} is another one by now")
+            return appending.result()
+        finally:
+            if not appending.done():
+                appending.cancel()
+                await asyncio.wait({appending})
 
     async def _note(self, acknowledged: Sequence[Batch]) -> None:
         """Note these behind those before them, while the relay goes on. Raises why what went before was not noted."""
