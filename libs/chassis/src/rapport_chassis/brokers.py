@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 BATCH_BYTES = 950_000
 READ_PATIENCE = 5.0
 """Seconds for one record that is known to be there."""
+ANSWER_PATIENCE = 15.0
+"""Seconds for an answer, or a connection. aiokafka waits 40 for an answer, and without end for parts of a connection."""
 
 
 def connection(settings: ServiceSettings) -> dict[str, Any]:
@@ -92,8 +94,9 @@ class KafkaLog:
 
     @classmethod
     async def connect(cls, settings: ServiceSettings, topics: Iterable[str]) -> KafkaLog:
-        """Raises KafkaError where the brokers do not answer."""
-        await ensure_topics(settings, topics)
+        """Raises KafkaError or TimeoutError where the brokers do not answer."""
+        async with asyncio.timeout(ANSWER_PATIENCE):
+            await ensure_topics(settings, topics)
         producer = AIOKafkaProducer(
             **connection(settings),
             client_id=f"{settings.service}-relay",
@@ -109,9 +112,10 @@ class KafkaLog:
         admin = AIOKafkaAdminClient(**connection(settings), client_id=f"{settings.service}-relay")
         made = cls(topics, producer, reader, admin)
         try:
-            await admin.start()
-            await producer.start()
-            await reader.start()
+            async with asyncio.timeout(ANSWER_PATIENCE):
+                await admin.start()
+                await producer.start()
+                await reader.start()
         except BaseException:
             await made.close()
             raise
@@ -144,7 +148,8 @@ class KafkaLog:
 
     async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         places = {TopicPartition(p.topic, p.number): p for p in partitions}
-        found = await self._reader.end_offsets(list(places))
+        async with asyncio.timeout(ANSWER_PATIENCE):
+            found = await self._reader.end_offsets(list(places))
         return {places[place]: end for place, end in found.items()}
 
     async def holds(self, partition: Partition, offset: int, number: int) -> bool:
@@ -159,7 +164,8 @@ class KafkaLog:
         return record.offset == offset and number_of(record.headers) == number
 
     async def identities(self) -> dict[str, str]:
-        return await logs_of(self._admin, self._topics)
+        async with asyncio.timeout(ANSWER_PATIENCE):
+            return await logs_of(self._admin, self._topics)
 
     async def close(self) -> None:
         try:
