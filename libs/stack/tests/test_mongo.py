@@ -52,6 +52,16 @@ def test_data_and_ports_stay_until_wiped(tmp_path: Path) -> None:
         assert count(server) == 0
 
 
+def test_who_was_in_use_comes_back_to_the_same_port_or_not_at_all(tmp_path: Path) -> None:
+    with MongoServer(tmp_path) as server:
+        before = server.ports
+        server.kill()
+        with socket.create_server(("127.0.0.1", before[0])), pytest.raises(StackError, match="taken by another program"):
+            server.start()
+        server.start()
+        assert server.ports == before
+
+
 def test_data_move_to_another_port_when_theirs_is_taken(tmp_path: Path) -> None:
     with MongoServer(tmp_path) as server:
         before = server.ports

@@ -97,7 +97,8 @@ class Cluster(ABC):
     Args:
         brand: for people, such as "MongoDB".
         folder: everything the cluster writes; kept until `wipe`.
-        fixed_ports: listen on these or not at all; by default free ones are chosen and remembered in the folder.
+        fixed_ports: listen on these or not at all; by default free ones are chosen at the first start, and remembered in
+            the folder.
     """
 
     def __init__(self, brand: str, folder: Path, port_count: int, fixed_ports: Sequence[int] | None) -> None:
@@ -172,6 +173,7 @@ class Cluster(ABC):
                     self._forget_ports()
                     self.launch()
                 else:
+                    self._fixed = True  # whoever uses it knows where it is: from now on it comes back there or not at all
                     return
         except BaseException:
             self._give_up()
