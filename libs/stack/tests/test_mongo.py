@@ -56,7 +56,10 @@ def test_who_was_in_use_comes_back_to_the_same_port_or_not_at_all(tmp_path: Path
     with MongoServer(tmp_path) as server:
         before = server.ports
         server.kill()
-        with socket.create_server(("127.0.0.1", before[0])), pytest.raises(StackError, match="taken by another program"):
+        with (
+            socket.create_server(("127.0.0.1", before[0])),
+            pytest.raises(StackError, match="taken by another program"),
+        ):
             server.start()
         server.start()
         assert server.ports == before

@@ -173,7 +173,8 @@ class Cluster(ABC):
                     self._forget_ports()
                     self.launch()
                 else:
-                    self._fixed = True  # whoever uses it knows where it is: from now on it comes back there or not at all
+                    # Whoever uses it knows where it is: from now on it comes back there or not at all.
+                    self._fixed = True
                     return
         except BaseException:
             self._give_up()
