@@ -90,8 +90,9 @@ async def filled(scene: Scene) -> AsyncIterator[None]:
     fillers = [asyncio.create_task(fill()) for _ in range(FILLERS)]
 
     async def full() -> bool:
-        # As the gate knows it: what stands in the journal may not be acknowledged yet, and then counts as under way.
-        return ((await scene.status(scene.process("feedback-api"))).get("unsent") or 0) >= UNSENT_LIMIT
+        # Both: what stands in the journal may be unknown to the gate yet, which may count twice what is just committed.
+        told = ((await scene.status(scene.process("feedback-api"))).get("unsent") or 0) >= UNSENT_LIMIT
+        return told and await unsent(scene, "feedback") >= UNSENT_LIMIT
 
     try:
         await until(full, seconds=PATIENCE, what="the journal holds what it may")
