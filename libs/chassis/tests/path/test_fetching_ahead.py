@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from rapport_chassis.brokers import connection, ensure_topics
+from rapport_chassis.relay import Relay
 from rapport_chassis.runtime import Runtime
 from rapport_chassis.write_set import WriteSet
 from rapport_events.envelope import Envelope
@@ -48,18 +49,24 @@ async def put(runtime: Runtime, partition: int, thing: str, numbers: Iterable[in
     await producer.stop()
 
 
+async def backlog(opened: Opened, things: int, times: int) -> tuple[Runtime, Relay, list[str]]:
+    """Who has all of it to apply, the relay that has sent it, and the things it is about."""
+    source, target = await opened("source"), await opened("target")
+    await fresh_topic(source)
+    made = new_things(things)
+    relay = relay_of(source)
+    await write(source, made, times)
+    await send_all(relay)
+    return target, relay, made
+
+
 def gaps(said: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
     """Partitions that lacked a number, as the log tells it, and the number."""
     return [(line["partition"], line["missing"]) for line in said if line["event"].startswith("gap: ")]
 
 
 async def test_a_backlog_is_applied_once_and_in_order_while_members_come_and_go(opened: Opened) -> None:
-    source, target = await opened("source"), await opened("target")
-    await fresh_topic(source)
-    things = new_things(20)
-    relay = relay_of(source)
-    await write(source, things, 15)
-    await send_all(relay)
+    target, relay, things = await backlog(opened, things=20, times=15)
     for partition in PARTITIONS:
         await relay.resend(partition, 1)
     expected = {thing: [str(n) for n in range(1, 16)] for thing in things}
@@ -120,12 +127,7 @@ async def test_reading_again_from_elsewhere_loses_nothing_of_what_was_fetched_ah
 
 
 async def test_who_ends_amid_a_backlog_leaves_the_rest_to_its_successor(opened: Opened) -> None:
-    source, target = await opened("source"), await opened("target")
-    await fresh_topic(source)
-    things = new_things(10)
-    relay = relay_of(source)
-    await write(source, things, 20)
-    await send_all(relay)
+    target, relay, things = await backlog(opened, things=10, times=20)
     expected = {thing: [str(n) for n in range(1, 21)] for thing in things}
 
     async def so_far() -> int:
